@@ -1,0 +1,1 @@
+"""Data sets: catalog, readers, the store, TensorFlow Datasets and the synthetic set."""

@@ -1,0 +1,112 @@
+"""What a data set is in kerasdl: images and labels in memory, with their origin."""
+
+import dataclasses
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+Source = Literal["local", "store", "tfds", "folder", "synthetic"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Examples:
+    """Images with their labels.
+
+    Args:
+        images: uint8 array (n, h, w, c), values 0..255.
+        labels: int32 array (n,), values 0..num_classes - 1.
+
+    Raises:
+        ValueError: If shapes or dtypes are other than these.
+    """
+
+    images: Images
+    labels: Labels
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != np.uint8 or self.images.ndim != 4:
+            raise ValueError(
+                "images must be a uint8 array of shape (n, h, w, c). "
+                f"Received: {self.images.dtype} {self.images.shape}"
+            )
+        if self.labels.dtype != np.int32 or self.labels.shape != self.images.shape[:1]:
+            raise ValueError(
+                f"labels must be an int32 array of shape ({len(self.images)},). "
+                f"Received: {self.labels.dtype} {self.labels.shape}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Dataset:
+    """A data set with its official train and test parts and where it came from.
+
+    Args:
+        name: The catalog's name ("svhn") or the folder's own name.
+        title: The name for people, e.g. "SVHN (cropped digits)".
+        train: The training part.
+        test: The test part, disjoint from `train`.
+        class_names: One name per label, in the order of the labels.
+        source: Where it was read: "local" (a folder of official files),
+            "store" (prepared before), "tfds", "folder" (a person's own images)
+            or "synthetic" (rendered, not photographs).
+        verified: True when the content has the publisher's checksums.
+        partial: None for the whole set, else e.g. "4434 of 73257" (train).
+        sha256: SHA-256 of all images and labels, 64 hexadecimal digits.
+    """
+
+    name: str
+    title: str
+    train: Examples
+    test: Examples
+    class_names: tuple[str, ...]
+    source: Source
+    verified: bool
+    partial: str | None
+    sha256: str
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes."""
+        return len(self.class_names)
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of one image."""
+        height, width, channels = self.train.images.shape[1:]
+        return height, width, channels
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the pixels are rendered rather than photographed."""
+        return self.source == "synthetic"
+
+    @property
+    def label(self) -> str:
+        """One line for banners, tables and figures, e.g. "SVHN, partial: 4434 of 73257"."""
+        parts = [self.title]
+        if self.synthetic:
+            parts.append("SYNTHETIC images, not real data")
+        if self.partial:
+            parts.append(f"partial: {self.partial}")
+        return ", ".join(parts)
+
+
+@dataclasses.dataclass(frozen=True)
+class Splits:
+    """Disjoint training, validation and test examples of one data set.
+
+    Args:
+        train: What the weights are fitted on.
+        validation: What choices are made on; may be empty (0 examples).
+        test: What is scored once, at the end.
+    """
+
+    train: Examples
+    validation: Examples
+    test: Examples

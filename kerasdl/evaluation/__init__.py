@@ -1,0 +1,1 @@
+"""Evaluation: predictions are stored once, and every score is computed from them."""

@@ -1,0 +1,205 @@
+"""The record of a run, results.json: everything a report shows, as typed data.
+
+The layout is schema 1. Reading is strict (unknown or missing keys, wrong types
+fail with their path), so that a report is never made from something else.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from kerasdl import files
+
+Accuracy = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all parts of a record: immutable, keyword-only, strict."""
+
+
+class Environment(Struct):
+    """Where a run happened. `precision` is the Keras dtype policy asked for."""
+
+    kerasdl: str
+    keras: str
+    tensorflow: str | None
+    numpy: str
+    python: str
+    backend: str
+    device: str
+    strategy: str
+    precision: str
+    cores: Count
+
+
+class DatasetInfo(Struct):
+    """The data of a run. Counts are examples; `partial` is e.g. "4434 of 73257"."""
+
+    name: str
+    title: str
+    source: Literal["local", "store", "tfds", "folder", "synthetic"]
+    verified: bool
+    partial: str | None
+    train: Count
+    validation: Count
+    test: Count
+    sha256: str
+    image_shape: tuple[int, int, int]
+    class_names: list[str]
+
+    @property
+    def label(self) -> str:
+        """One line for banners, tables and figures, e.g. "SVHN, partial: 4434 of 73257"."""
+        parts = [self.title]
+        if self.source == "synthetic":
+            parts.append("SYNTHETIC images, not real data")
+        if self.partial:
+            parts.append(f"partial: {self.partial}")
+        return ", ".join(parts)
+
+
+class Metrics(Struct):
+    """Scores of one trained model; accuracies and `ece` in 0..1, losses in nats."""
+
+    train_accuracy: Accuracy
+    train_loss: float
+    validation_accuracy: Accuracy | None
+    validation_loss: float | None
+    test_accuracy: Accuracy
+    test_loss: float
+    per_class_accuracy: list[Accuracy | None]
+    ece: Accuracy
+
+
+class Run(Struct):
+    """One model trained once. `train_seconds` is wall time of training, validation excluded.
+
+    `parameters` and `multiply_accumulates` (for one image) count the whole
+    network; `history` has one value per epoch and key; `settings` is what
+    distinguishes the run besides model and seed.
+    """
+
+    model: str
+    seed: int
+    settings: dict[str, Any]
+    parameters: Count
+    multiply_accumulates: Count
+    epochs: Count
+    train_seconds: float
+    images_per_second: float
+    precision: str
+    history: dict[str, list[float]]
+    metrics: Metrics
+
+
+class Spread(Struct):
+    """Mean and sample standard deviation (n - 1) over `n` seeds; `std` is null for n = 1."""
+
+    mean: float
+    std: float | None
+    n: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Summary(Struct):
+    """A model's scores over its seeds."""
+
+    model: str
+    title: str
+    settings: dict[str, Any]
+    parameters: Count
+    multiply_accumulates: Count
+    test_accuracy: Spread
+    train_accuracy: Spread
+    test_loss: Spread
+    ece: Spread
+    train_seconds: Spread
+
+
+class Comparison(Struct):
+    """McNemar's test between two models with the same seed, pooled verdict in words.
+
+    Args:
+        models: The two names; `difference` is first minus second.
+        difference: Difference of mean test accuracy (-1..1).
+        only_first: Test images that only the first answers rightly, per seed.
+        only_second: Test images that only the second answers rightly, per seed.
+        p_values: McNemar's exact two-sided p per seed.
+        verdict: One sentence, "tied within noise" included.
+    """
+
+    models: tuple[str, str]
+    difference: float
+    only_first: list[Count]
+    only_second: list[Count]
+    p_values: list[Accuracy]
+    verdict: str
+
+
+class Reported(Struct):
+    """A figure another report prints, shown beside ours on real data only."""
+
+    report: str
+    model: str
+    test_accuracy: Accuracy
+
+
+class Record(Struct):
+    """A run folder's results.json."""
+
+    schema: Literal[1] = 1
+    app: str
+    command: str
+    created: str
+    status: Literal["complete", "interrupted", "running"]
+    environment: Environment
+    dataset: DatasetInfo
+    recipe: dict[str, Any]
+    runs: list[Run]
+    summary: list[Summary]
+    comparisons: list[Comparison]
+    reported: list[Reported]
+
+
+def write(record: Record, path: str | os.PathLike[str]) -> None:
+    """Writes results.json atomically, indented, keys in the order of the schema.
+
+    Args:
+        record: What to write.
+        path: The file, usually `<run folder>/results.json`.
+
+    Raises:
+        ValueError: If a number is NaN or infinite, which JSON cannot hold.
+    """
+    content = msgspec.json.format(msgspec.json.encode(record), indent=2) + b"\n"
+    # msgspec writes NaN and infinity as null: what cannot be read back must not be written.
+    if msgspec.json.decode(content, type=Record) != record:
+        raise ValueError("the record holds a value that JSON cannot represent (NaN or infinity)")
+    files.write_bytes(path, content)
+
+
+def read(path: str | os.PathLike[str]) -> Record:
+    """Reads and checks a results.json.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The record.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a record of schema 1; the message has the place.
+    """
+    content = Path(path).read_bytes()
+    try:
+        return msgspec.json.decode(content, type=Record)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"{path} is not a kerasdl results.json (schema 1): {error}") from error
+
+
+def json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema of results.json, for users' own checks."""
+    return msgspec.json.schema(Record)

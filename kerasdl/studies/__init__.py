@@ -1,0 +1,1 @@
+"""Studies: comparisons that several apps share, each from recipe to report."""

@@ -1,0 +1,1 @@
+"""Training: the engine of compiled epochs and what it needs."""
