@@ -16,8 +16,8 @@ Accuracy = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class Struct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Base of all parts of a record: immutable, keyword-only, strict."""
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of all parts of a record: immutable and strict."""
 
 
 class Environment(Struct):
@@ -146,7 +146,7 @@ class Reported(Struct):
     test_accuracy: Accuracy
 
 
-class Record(Struct):
+class Record(Struct, kw_only=True):
     """A run folder's results.json."""
 
     schema: Literal[1] = 1
