@@ -1,6 +1,7 @@
 """What a data set is in kerasdl: images and labels in memory, with their origin."""
 
 import dataclasses
+import hashlib
 from typing import Literal
 
 import numpy as np
@@ -57,7 +58,13 @@ class Dataset:
             or "synthetic" (rendered, not photographs).
         verified: True when the content has the publisher's checksums.
         partial: None for the whole set, else e.g. "4434 of 73257" (train).
-        sha256: SHA-256 of all images and labels, 64 hexadecimal digits.
+        sha256: SHA-256 of all images and labels (see `content_sha256`), 64
+            hexadecimal digits.
+        validation: The publisher's own validation part, where an image folder
+            has one beside train and test; `split` then uses it as it is.
+        partial_test: Like `partial`, of the test part.
+        notes: Sentences a reader of the results should know, e.g. where the
+            test part comes from.
     """
 
     name: str
@@ -69,6 +76,9 @@ class Dataset:
     verified: bool
     partial: str | None
     sha256: str
+    validation: Examples | None = None
+    partial_test: str | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def num_classes(self) -> int:
@@ -94,6 +104,8 @@ class Dataset:
             parts.append("SYNTHETIC images, not real data")
         if self.partial:
             parts.append(f"partial: {self.partial}")
+        if self.partial_test:
+            parts.append(f"test partial: {self.partial_test}")
         return ", ".join(parts)
 
 
@@ -110,3 +122,26 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+
+def content_sha256(*parts: Examples | None) -> str:
+    """Returns one SHA-256 of the images and labels of several parts.
+
+    The shape, the pixels in C order and the labels as little-endian int32
+    enter, in the order given; so the same content in another file format has
+    the same checksum, and another order of the examples has another one.
+
+    Args:
+        parts: Training, test and (or None) validation examples.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for part in parts:
+        if part is None:
+            continue
+        digest.update(repr(part.images.shape).encode())
+        digest.update(np.ascontiguousarray(part.images).data)
+        digest.update(np.ascontiguousarray(part.labels, dtype="<i4").data)
+    return digest.hexdigest()
