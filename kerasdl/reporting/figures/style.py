@@ -1,0 +1,151 @@
+"""What all figures share: colours, sizes, fonts, the label of the data, saving."""
+
+import contextlib
+import functools
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kerasdl import files
+from kerasdl.reporting import text
+from kerasdl.reporting.record import DatasetInfo
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+# Okabe and Ito, "Color Universal Design" (2008): distinct with any colour vision. Their
+# yellow is too pale for lines on white; grey takes its place.
+PALETTE = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+    "#7F7F7F",
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
+ALARM = "#B00020"
+MUTED = "#5A5A5A"
+
+_STYLE: Any = {
+    # The font that ships with matplotlib: the same pictures on every machine.
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "xtick.color": "#333333",
+    "ytick.color": "#333333",
+    "lines.linewidth": 1.6,
+}
+
+
+def color(index: int) -> str:
+    """Returns the colour of the model at this position of the record."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def marker(index: int) -> str:
+    """Returns the marker of the model at this position of the record."""
+    return MARKERS[index % len(MARKERS)]
+
+
+def dashes(index: int) -> str | tuple[int, tuple[float, ...]]:
+    """Returns the line style: solid for the first eight models, then others."""
+    return DASHES[index // len(PALETTE) % len(DASHES)]
+
+
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    from matplotlib import font_manager
+
+    path = font_manager.findfont("DejaVu Sans", fallback_to_default=True)
+    return frozenset(font_manager.get_font(path).get_charmap())
+
+
+def drawable(name: str) -> bool:
+    """Returns whether the font of the figures has every character of `name`."""
+    return all(ord(character) in _glyphs() for character in name)
+
+
+def safe(name: str) -> str:
+    """Returns text that can be drawn: unknown characters as boxes, dollars without formulas."""
+    kept = "".join(c if ord(c) in _glyphs() else "\u25a1" for c in text.plain(name))
+    return kept.replace("$", r"\$")
+
+
+def class_labels(names: Sequence[str], limit: int = 14) -> list[str]:
+    """Returns a short label per class; "#3" where the font lacks the name's script.
+
+    The report's table of classes says which class has which number.
+    """
+    labels = []
+    for i, name in enumerate(map(text.plain, names)):
+        labels.append(safe(text.shorten(name, limit)) if drawable(name) else f"#{i}")
+    return labels
+
+
+@contextlib.contextmanager
+def drawing(
+    path: Path, size: tuple[float, float], title: str, dataset: DatasetInfo
+) -> Iterator["Figure"]:
+    """Yields an empty figure and writes it to `path` afterwards.
+
+    No pyplot: nothing global is left behind. The same content gives the same
+    bytes (no date, no version in the file, no style of the user's).
+
+    Args:
+        path: The PNG to write, atomically.
+        size: Width and height in inches, at 150 pixels each.
+        title: What the figure shows; escape names with `safe`.
+        dataset: The data; its label stands below every figure, in red when synthetic.
+
+    Yields:
+        The figure.
+    """
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+        FigureCanvasAgg(figure)
+        wrap = max(20, int(size[0] * 10.5))
+        figure.suptitle(
+            textwrap.fill(title, wrap), x=0.01, ha="left", fontsize=11, fontweight="bold"
+        )
+        synthetic = dataset.source == "synthetic"
+        figure.supxlabel(
+            textwrap.fill(safe(dataset.label), int(wrap * 1.35)),
+            x=0.01,
+            ha="left",
+            fontsize=7.5,
+            color=ALARM if synthetic else MUTED,
+            fontweight="bold" if synthetic else "normal",
+        )
+        yield figure
+        with files.atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
+
+
+def percent_axis(axes: "Axes", low: float, high: float, *, axis: str = "y") -> None:
+    """Sets the limits of an axis in percent around values low..high (0..100) and a little more."""
+    margin = max(0.5, 0.06 * (high - low))
+    limits = max(0.0, low - margin), min(100.0 + margin / 2, high + margin)
+    (axes.set_ylim if axis == "y" else axes.set_xlim)(*limits)
