@@ -1,0 +1,98 @@
+"""CIFAR-10: the networks prove against published figures that they are the real thing.
+
+    python -m kerasdl.apps.cifar10 --study networks
+
+The expected result is the record in apps/cifar10/ (README.md there).
+"""
+
+import sys
+from collections.abc import Sequence
+
+from kerasdl.reporting.record import Reported
+from kerasdl.studies import command
+from kerasdl.training.settings import Training
+
+_RESNET = Training(
+    epochs=100,
+    batch_size=128,
+    optimizer="sgd",
+    learning_rate=0.1,
+    weight_decay=5e-3,
+    schedule="cosine",
+    warmup=0.1,
+    shift=4,
+    flip=True,
+)
+TRAINING = {
+    "smallnet": Training(
+        epochs=10,
+        batch_size=256,
+        optimizer="sgd",
+        learning_rate=0.2,
+        weight_decay=5e-3,
+        schedule="triangular",
+        warmup=0.2,
+        label_smoothing=0.2,
+        shift=2,
+        flip=True,
+    ),
+    "lenet5": Training(
+        epochs=30,
+        batch_size=128,
+        optimizer="adamw",
+        learning_rate=2e-3,
+        weight_decay=1e-2,
+        schedule="cosine",
+        warmup=0.1,
+        shift=2,
+        flip=True,
+    ),
+    "alexnet": _RESNET,
+    "vgg16": _RESNET,
+    "resnet18": _RESNET,
+    "resnet20": _RESNET,
+    "resnet50": _RESNET,
+    "resnet101": _RESNET,
+    "shufflenet": _RESNET,
+}
+
+APP = command.App(
+    name="cifar10",
+    description="Compare networks on CIFAR-10 and write a report.",
+    training=TRAINING,
+    presets={
+        "default": {
+            "models": ["lenet5", "smallnet"],
+            # The validation images only watch the training here: nothing is chosen by them.
+            "data": {"dataset": "cifar10", "validation_fraction": 0.0},
+        },
+        "full": {
+            "models": [
+                "lenet5",
+                "alexnet",
+                "shufflenet",
+                "vgg16",
+                "resnet20",
+                "resnet18",
+                "resnet50",
+                "resnet101",
+                "smallnet",
+            ],
+            "data": {"dataset": "cifar10", "validation_fraction": 0.0},
+            "seeds": 3,
+        },
+    },
+    # Published figures for the same networks, from their papers or public stores.
+    reported=[
+        Reported("He et al. 2016, table 6", "resnet20", 0.9125),
+    ],
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the app; returns the exit code."""
+    return command.main(APP, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""The command `kerasdl`: one name for the modules that can be run."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from kerasdl import __version__
+
+COMMANDS = {
+    "svhn": ("kerasdl.apps.svhn", "compare networks on SVHN"),
+    "cifar10": ("kerasdl.apps.cifar10", "compare networks on CIFAR-10"),
+    "reproduce": ("kerasdl.apps.reproduce", "run a record again and compare its figures"),
+    "models": ("kerasdl.models.__main__", "list the networks"),
+    "datasets": ("kerasdl.datasets.__main__", "find, verify and import data sets"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `kerasdl COMMAND …`; returns its exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print("usage: kerasdl COMMAND [--help] …\n")
+        for name, (_, purpose) in COMMANDS.items():
+            print(f"  {name:10}  {purpose}")
+        return 0
+    if arguments[0] == "--version":
+        print(__version__)
+        return 0
+    if arguments[0] not in COMMANDS:
+        print(
+            f"kerasdl: error: expected one of {', '.join(COMMANDS)}. Received: {arguments[0]!r}",
+            file=sys.stderr,
+        )
+        return 2
+    module = importlib.import_module(COMMANDS[arguments[0]][0])
+    return int(module.main(arguments[1:]))

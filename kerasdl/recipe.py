@@ -1,0 +1,234 @@
+"""Recipes: what fully decides a run, as frozen structs <-> TOML <-> command line.
+
+A recipe is a `Struct`. Its fields carry type, range and a help text in their
+annotations (msgspec.Meta), and from these alone come the checks of a TOML file,
+the options of the command line and the tables of a report. A key that does not
+exist fails with the place and the nearest that does.
+"""
+
+import argparse
+import difflib
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+
+class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every recipe and of its parts: immutable; unknown keys are errors."""
+
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+def from_dict(data: Mapping[str, Any], struct: type[StructT], *, where: str) -> StructT:
+    """Makes a struct from plain data, strictly.
+
+    Args:
+        data: Nested mappings, lists, strings and numbers, as TOML gives them.
+        struct: The type to make.
+        where: What `data` came from (a file name), for the message.
+
+    Raises:
+        ValueError: If a key is unknown, a type is wrong or a number out of
+            range; the message says where, and the nearest key that exists.
+    """
+    try:
+        return msgspec.convert(dict(data), struct)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{where}: {_explain(str(error), struct)}") from None
+
+
+def to_dict(recipe: msgspec.Struct) -> dict[str, Any]:
+    """Returns a recipe as plain data without the keys that are None (TOML has no null)."""
+    plain: dict[str, Any] = _plain(msgspec.to_builtins(recipe))
+    return plain
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Reads a TOML file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not TOML; the message has line and column.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except IsADirectoryError:
+        raise ValueError(f"a recipe is a TOML file. Received the folder {path}") from None
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a TOML file: {error}") from None
+
+
+def to_toml(recipe: msgspec.Struct) -> str:
+    """Returns a recipe as TOML text with every value resolved."""
+    import tomli_w
+
+    return tomli_w.dumps(to_dict(recipe))
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Lists the values in which two recipes (as from `to_dict`) differ.
+
+    Returns:
+        Lines such as "training.lenet5.epochs: 10 -> 20", in the order of the keys.
+    """
+    left, right = dict(_leaves(old)), dict(_leaves(new))
+    return [
+        f"{key}: {left.get(key, '(none)')} -> {right.get(key, '(none)')}"
+        for key in dict.fromkeys([*left, *right])
+        if left.get(key, msgspec.UNSET) != right.get(key, msgspec.UNSET)
+    ]
+
+
+def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns `base` with `changes` laid over it, table by table."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[key] = merge(old, value) if both else value  # type: ignore[arg-type]
+    return merged
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """Parses one `--set` argument, a dotted key and a TOML value, into nested data.
+
+    Args:
+        text: E.g. "training.lenet5.epochs=20". Text that is no TOML value is a string.
+
+    Raises:
+        ValueError: If there is no "=" or the key is no dotted key.
+    """
+    key, separator, value = text.partition("=")
+    if not separator or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key.strip()):
+        raise ValueError(
+            f"--set takes KEY=VALUE, e.g. training.lenet5.epochs=20. Received: {text!r}"
+        )
+    try:
+        parsed = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    nested: dict[str, Any] = {}
+    at = nested
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        at = at.setdefault(parent, {})
+    at[last] = parsed
+    return nested
+
+
+def add_options(
+    parser: argparse.ArgumentParser, struct: type[msgspec.Struct], *, title: str
+) -> None:
+    """Adds one option for each field of `struct` that has a description.
+
+    Args:
+        parser: The parser to extend; an option that is not given is absent
+            from the namespace, so that recipes keep their own values.
+        struct: The type whose fields become `--field-name`.
+        title: Heading of the group in `--help`.
+    """
+    group = parser.add_argument_group(title)
+    for field in msgspec.structs.fields(struct):
+        help_text = _description(field.type)
+        if help_text is None:
+            continue
+        group.add_argument(
+            f"--{field.encode_name.replace('_', '-')}",
+            default=argparse.SUPPRESS,
+            metavar=_metavar(field.type),
+            type=_converter(field.type),
+            help=help_text.replace("%", "%%"),
+        )
+
+
+def _converter(annotation: Any) -> Any:
+    def convert(text: str) -> Any:
+        value: Any = text
+        inner = msgspec.inspect.type_info(annotation)
+        while isinstance(inner, msgspec.inspect.Metadata):
+            inner = inner.type
+        if isinstance(inner, msgspec.inspect.VarTupleType):
+            value = [part.strip() for part in text.split(",") if part.strip()]
+        try:
+            return msgspec.convert(value, annotation, strict=False)
+        except msgspec.ValidationError as error:
+            raise argparse.ArgumentTypeError(f"{error}. Received: {text!r}") from None
+
+    return convert
+
+
+def _description(annotation: Any) -> str | None:
+    info = msgspec.inspect.type_info(annotation)
+    while isinstance(info, msgspec.inspect.Metadata):
+        schema = info.extra_json_schema or {}
+        if "description" in schema:
+            return str(schema["description"])
+        info = info.type
+    return None
+
+
+def _metavar(annotation: Any) -> str:
+    info = msgspec.inspect.type_info(annotation)
+    while isinstance(info, msgspec.inspect.Metadata):
+        info = info.type
+    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+    for kind in kinds:
+        if isinstance(kind, msgspec.inspect.LiteralType):
+            return "|".join(str(value) for value in kind.values)
+    names = {"IntType": "N", "FloatType": "X", "BoolType": "true|false", "VarTupleType": "A,B"}
+    return next((names[type(k).__name__] for k in kinds if type(k).__name__ in names), "TEXT")
+
+
+def _explain(message: str, struct: type[msgspec.Struct]) -> str:
+    """Turns msgspec's message into ours: the path without `$.`, and a suggestion."""
+    message = message.replace("`$.", "`").replace(" - at `", " at `")
+    unknown = re.search(r"unknown field `([^`]*)`", message)
+    if unknown is None:
+        return message
+    known = sorted(set(_field_names(struct)))
+    near = difflib.get_close_matches(unknown[1], known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+    return f"unknown key {unknown[1]!r}{message[unknown.end() :].replace(' at', ' in')}; {hint}"
+
+
+def _field_names(struct: type[msgspec.Struct]) -> list[str]:
+    info = msgspec.inspect.type_info(struct)
+    names: list[str] = []
+
+    def walk(node: Any) -> None:
+        if isinstance(node, msgspec.inspect.StructType):
+            for field in node.fields:
+                names.append(field.encode_name)
+                walk(field.type)
+        elif isinstance(node, msgspec.inspect.Metadata):
+            walk(node.type)
+        elif isinstance(node, msgspec.inspect.DictType):
+            walk(node.value_type)
+
+    walk(info)
+    return names
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    found: list[tuple[str, Any]] = []
+    for key, value in data.items():
+        if isinstance(value, Mapping):
+            found += _leaves(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found

@@ -1,0 +1,244 @@
+"""The command line of a comparison of networks: arguments -> recipe -> run -> report."""
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kerasdl import recipe
+from kerasdl.models import registry
+from kerasdl.reporting.record import Record, Reported
+from kerasdl.studies import networks
+from kerasdl.training.settings import Training
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app adds to the study: its name, its defaults and what others reported.
+
+    Args:
+        name: As in `python -m kerasdl.apps.<name>`.
+        description: One or two sentences for `--help`.
+        training: Training settings of every network that may be chosen.
+        presets: Recipes by name as plain data; "default" is the run without arguments.
+        reported: Test accuracies that other reports print for the same data set.
+    """
+
+    name: str
+    description: str
+    training: Mapping[str, Training]
+    presets: Mapping[str, Mapping[str, Any]]
+    reported: Sequence[Reported] = ()
+
+
+def main(app: App, argv: Sequence[str] | None = None) -> int:
+    """Runs an app's command line.
+
+    Args:
+        app: The app.
+        argv: Arguments without the program's name; None for the process's own.
+
+    Returns:
+        The exit code: 0, 2 after a user's error (one line on standard error),
+        130 after Ctrl-C, 1 when a training failed.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser(app)
+    options = vars(parser.parse_args(arguments))
+    command = shlex.join(["python", "-m", f"kerasdl.apps.{app.name}", *arguments])
+    try:
+        plan = make_recipe(app, options)
+        return _run(app, plan, options, command)
+    except (ValueError, FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except FloatingPointError as error:
+        print(f"{parser.prog}: training failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted before the training began", file=sys.stderr)
+        return INTERRUPTED
+
+
+def make_parser(app: App) -> argparse.ArgumentParser:
+    """Returns the parser of an app; options that are not given are absent from its result."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m kerasdl.apps.{app.name}",
+        description=app.description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--preset", choices=sorted(app.presets), default="default", help="where to start from"
+    )
+    parser.add_argument("--study", choices=["networks"], help="what to compare (networks)")
+    parser.add_argument(
+        "--recipe", metavar="FILE.toml", help="a recipe, or only what differs from the preset"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="one value of the recipe by its dotted name, e.g. training.lenet5.epochs=20",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the data sets' files; else $KERASDL_DATA"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help=f"run folder (runs/{app.name} where free); a run interrupted there is continued",
+    )
+    recipe.add_options(parser, networks.Recipe, title="comparison")
+    recipe.add_options(parser, networks.Data, title="data")
+    recipe.add_options(parser, Training, title="training, of every chosen network")
+    return parser
+
+
+def make_recipe(app: App, options: Mapping[str, Any]) -> networks.Recipe:
+    """Makes the recipe: preset, then the file, then the options, then `--set`.
+
+    Args:
+        app: The app.
+        options: The parser's result.
+
+    Raises:
+        ValueError, FileNotFoundError: If any of them is not what it should be.
+    """
+    base = {"app": app.name, **app.presets[options["preset"]]}
+    changes: dict[str, Any] = {}
+    if "recipe" in options:
+        changes = recipe.read_toml(options["recipe"])
+        written_for = changes.get("app", app.name)
+        if written_for != app.name:
+            raise ValueError(
+                f"{options['recipe']} is a recipe of the app {written_for!r}. "
+                f"Received: the app {app.name!r}"
+            )
+    changes = recipe.merge(changes, _chosen(networks.Recipe, options))
+    changes = recipe.merge(changes, {"data": _chosen(networks.Data, options)})
+    for_all = _chosen(Training, options)
+    if "epochs" in for_all:
+        # Asked for in so many words, the number of epochs is that number.
+        for_all.setdefault("minimum_images", 0)
+    models = changes.get("models", base["models"])
+    if isinstance(models, list | tuple) and for_all:
+        changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
+    for text in options.get("set", []):
+        changes = recipe.merge(changes, recipe.parse_assignment(text))
+    for name in models if isinstance(models, list | tuple) else ():
+        # Before anything else: a misspelt model would show as a misspelt table.
+        registry.get(str(name))
+    return networks.resolve(base, app.training, changes)
+
+
+def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that are fields of `struct`."""
+    names = {field.encode_name for field in msgspec.structs.fields(struct)}
+    return {name: value for name, value in options.items() if name in names}
+
+
+def _run(app: App, plan: networks.Recipe, options: Mapping[str, Any], command: str) -> int:
+    from rich.console import Console
+
+    from kerasdl import files
+    from kerasdl.datasets.load import load
+    from kerasdl.datasets.splits import split
+
+    console = Console(stderr=False)
+    folder = Path(options["out"]) if "out" in options else _free_folder(app.name, plan)
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out must be a folder. Received the file {folder}")
+    dataset = load(
+        plan.data.dataset,
+        data_dir=options.get("data"),
+        seed=plan.data.split_seed,
+        notify=lambda text: console.print(text, highlight=False, markup=False),
+    )
+    splits = split(
+        dataset,
+        validation_fraction=plan.data.validation_fraction,
+        train_size=plan.data.train_size,
+        train_fraction=plan.data.train_fraction,
+        seed=plan.data.split_seed,
+    )
+    _banner(console, dataset.label, dataset.synthetic)
+    from kerasdl.training.environment import start_tensorflow
+
+    start_tensorflow()
+    study = networks.Study(
+        plan,
+        dataset,
+        splits,
+        folder,
+        command=command,
+        reported=app.reported if dataset.name == app.name else (),
+        console=console,
+    )
+    files.write_text(folder / "recipe.toml", recipe.to_toml(plan))
+    result = study.run()
+    if not result.runs:
+        console.print("Interrupted before the first network was trained: nothing to report.")
+        return INTERRUPTED
+    from kerasdl.reporting.report import write_report
+
+    write_report(folder, result, test_images=splits.test.images, predictions=study.predictions)
+    _conclude(console, result, folder)
+    return INTERRUPTED if result.status == "interrupted" else 0
+
+
+def _free_folder(name: str, plan: networks.Recipe) -> Path:
+    """Returns runs/<name>, or the first runs/<name>-N whose recipe is this one or none."""
+    from kerasdl.reporting import record
+
+    number = 1
+    while True:
+        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
+        path = folder / "results.json"
+        if not folder.exists() or not any(os.scandir(folder)):
+            return folder
+        if path.exists() and record.read(path).recipe == recipe.to_dict(plan):
+            return folder
+        number += 1
+
+
+def _banner(console: Any, label: str, synthetic: bool) -> None:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    if synthetic:
+        text = f"{label}
+The images are rendered: no figure of this run speaks of real data."
+        console.print(Panel(Text(text), border_style="bold red", title="synthetic data"))
+    else:
+        console.print(Text(label, style="bold"))
+
+
+def _conclude(console: Any, result: Record, folder: Path) -> None:
+    from rich.table import Table
+
+    table = Table(title=result.dataset.label, title_justify="left")
+    table.add_column("model")
+    for heading in ("parameters", "test accuracy", "seeds", "training"):
+        table.add_column(heading, justify="right")
+    for row in result.summary:
+        spread = row.test_accuracy
+        plus_minus = "" if spread.std is None else f" ± {100 * spread.std:.2f}"
+        table.add_row(
+            row.title,
+            f"{row.parameters:,}",
+            f"{100 * spread.mean:.2f}{plus_minus} %",
+            str(spread.n),
+            f"{row.train_seconds.mean:.0f} s",
+        )
+    console.print(table)
+    for comparison in result.comparisons:
+        console.print(comparison.verdict, highlight=False, markup=False)
+    console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)

@@ -1,0 +1,288 @@
+"""The comparison of networks: models × seeds on one data set, from recipe to report."""
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+from rich.console import Console
+
+from kerasdl import recipe
+from kerasdl.datasets.dataset import Dataset, Splits
+from kerasdl.evaluation import metrics, statistics
+from kerasdl.evaluation.predictions import Predictions
+from kerasdl.models import registry
+from kerasdl.reporting import record
+from kerasdl.training.settings import Precision, StrategyName, Training
+
+
+class Data(recipe.Struct, frozen=True):
+    """Which images, and how they are divided."""
+
+    dataset: Annotated[
+        str,
+        Meta(
+            description="svhn, mnist, fashion_mnist, cifar10, gurmukhi, synthetic, "
+            "synthetic_gray, or a folder with one folder of images per class"
+        ),
+    ] = "svhn"
+    validation_fraction: Annotated[
+        float, Meta(ge=0, lt=1, description="share of the training images held out for validation")
+    ] = 0.1
+    train_size: Annotated[int | None, Meta(description="train on N images only, stratified")] = None
+    train_fraction: Annotated[
+        float | None, Meta(description="train on this share of the images only, stratified")
+    ] = None
+    split_seed: Annotated[int, Meta(ge=0, description="seed of the division")] = 0
+
+
+class Recipe(recipe.Struct, frozen=True, kw_only=True):
+    """What fully decides a comparison: run twice on one machine, it gives the same numbers."""
+
+    app: str
+    models: Annotated[
+        tuple[str, ...],
+        Meta(min_length=1, description="networks to compare, see `python -m kerasdl.models`"),
+    ]
+    seeds: Annotated[int, Meta(ge=1, description="train each model N times")] = 1
+    seed: Annotated[int, Meta(ge=0, description="the first seed")] = 0
+    precision: Annotated[Precision, Meta(description="number format")] = "auto"
+    strategy: Annotated[StrategyName, Meta(description="devices to train on")] = "auto"
+    data: Data = Data()
+    training: dict[str, Training]
+    settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises ValueError if a model is unknown or has no training settings."""
+        for model in self.models:
+            registry.get(model)
+            if model not in self.training:
+                raise ValueError(
+                    f"expected a table [training.{model}] for the model {model!r}. "
+                    f"Received: {', '.join(self.training) or 'none'}"
+                )
+        if len(set(self.models)) != len(self.models):
+            raise ValueError(f"expected each model once. Received: {', '.join(self.models)}")
+
+
+class Study:
+    """One comparison on its way: trains what is missing and keeps the folder's record true.
+
+    Args:
+        plan: The recipe.
+        dataset: The loaded data set.
+        splits: Its parts, as the recipe divides them.
+        folder: The run folder. Finished runs in it are kept and not run again.
+        command: The command line, for the report.
+        reported: Figures of other reports, shown on the real data set only.
+        console: Where to say what is going on.
+
+    Raises:
+        ValueError: If `folder` has a record of another recipe or other data.
+    """
+
+    def __init__(
+        self,
+        plan: Recipe,
+        dataset: Dataset,
+        splits: Splits,
+        folder: Path,
+        *,
+        command: str,
+        reported: Sequence[record.Reported],
+        console: Console,
+    ) -> None:
+        from kerasdl.training import environment, strategy
+
+        self.plan, self.splits, self.folder = plan, splits, folder
+        self.dataset, self.console = dataset, console
+        self.strategy = strategy.make_strategy(plan.strategy)
+        self.record = record.Record(
+            app=plan.app,
+            command=command,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            status="running",
+            environment=environment.describe(strategy.describe(self.strategy), plan.precision),
+            dataset=_describe(dataset, splits),
+            recipe=recipe.to_dict(plan),
+            runs=[],
+            summary=[],
+            comparisons=[],
+            reported=[] if dataset.synthetic else list(reported),
+        )
+        self.predictions = Predictions(splits.test.labels, dataset.num_classes)
+        self._continue()
+
+    def run(self) -> record.Record:
+        """Trains and scores every model with every seed; writes the record after each.
+
+        Seeds are the outer loop: interrupted, every model has had its turn.
+
+        Returns:
+            The record; `status` is "interrupted" after Ctrl-C.
+        """
+        done = {(run.model, run.seed) for run in self.record.runs}
+        seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
+        todo = [(model, seed) for seed in seeds for model in self.plan.models]
+        self.folder.mkdir(parents=True, exist_ok=True)
+        status = "complete"
+        try:
+            for number, (model, seed) in enumerate(todo, start=1):
+                if (model, seed) not in done:
+                    self._add(*self._train(model, seed, f"{number} of {len(todo)}"))
+        except KeyboardInterrupt:
+            status = "interrupted"
+        self._update(status=status)
+        return self.record
+
+    def _train(self, name: str, seed: int, place: str) -> tuple[record.Run, Any]:
+        """Trains and scores one model; returns its run and its test logits."""
+        import keras
+
+        from kerasdl import files
+        from kerasdl.models import costs, labels
+        from kerasdl.models.whitening import adapt
+        from kerasdl.training.compiling import compile_model
+        from kerasdl.training.engine import Engine
+        from kerasdl.training.precision import policy, resolve
+        from kerasdl.training.progress import RichProgress
+
+        training, train = self.plan.training[name], self.splits.train
+        settings = dict(self.plan.settings.get(name, {}))
+        # Another model's layer names and TensorFlow graph are not needed any more.
+        keras.backend.clear_session()
+        keras.utils.set_random_seed(seed)
+        precision = resolve(self.plan.precision)
+        with self.strategy.scope(), policy(precision):
+            model = registry.build(
+                name, self.dataset.image_shape, self.dataset.num_classes, **settings
+            )
+            model = labels.with_class_names(model, self.dataset.class_names)
+            adapt(model, train.images)
+            compile_model(model, training, len(train))
+        title = f"{name}, seed {seed} ({place})"
+        progress = RichProgress(self.console, title, len(train), training.batch_size)
+        engine = Engine(model, self.strategy)
+        try:
+            history = engine.fit(
+                train,
+                training,
+                seed=seed,
+                validation=self.splits.validation,
+                callbacks=[progress],
+            )
+        finally:
+            progress.close()
+        parts = self.splits
+        logits = engine.predict(parts.test.images)
+        validation = None
+        if len(parts.validation):
+            validation = metrics.score(
+                parts.validation.labels, engine.predict(parts.validation.images)
+            )
+        epochs = len(history.epoch)
+        run = record.Run(
+            model=name,
+            seed=seed,
+            settings=settings,
+            parameters=costs.count_parameters(model).trainable,
+            multiply_accumulates=costs.multiply_accumulates(model),
+            epochs=epochs,
+            train_seconds=engine.train_seconds,
+            images_per_second=epochs * len(train) / engine.train_seconds,
+            precision=precision,
+            history={key: list(map(float, values)) for key, values in history.history.items()},
+            metrics=metrics.combine(
+                metrics.score(train.labels, engine.predict(train.images)),
+                validation,
+                metrics.score(parts.test.labels, logits),
+            ),
+        )
+        with files.atomic_path(self.folder / "models" / f"{name}-seed{seed}.keras") as path:
+            model.save(path, include_optimizer=False)
+        self.console.print(
+            f"{title}: test accuracy [bold]{100 * run.metrics.test_accuracy:.2f} %[/bold], "
+            f"{epochs} epochs in {engine.train_seconds:.0f} s "
+            f"({run.images_per_second:,.0f} images/s, {precision})",
+            highlight=False,
+        )
+        return run, logits
+
+    def _add(self, run: record.Run, logits: Any) -> None:
+        self.predictions.add(run.model, run.seed, logits, settings=run.settings)
+        self.predictions.save(self.folder / "predictions.npz")
+        self._update(runs=[*self.record.runs, run], status="running")
+
+    def _update(self, **changes: Any) -> None:
+        """Replaces fields of the record, computes what follows from the runs, and writes it."""
+        runs = changes.get("runs", self.record.runs)
+        titles = {name: registry.get(name).title for name in self.plan.models}
+        self.record = msgspec.structs.replace(
+            self.record,
+            summary=statistics.summarise(runs, titles),
+            comparisons=statistics.compare_all(runs, self.predictions),
+            **changes,
+        )
+        record.write(self.record, self.folder / "results.json")
+
+    def _continue(self) -> None:
+        """Takes over the finished runs of an earlier start with the same recipe and data."""
+        path = self.folder / "results.json"
+        if not path.exists():
+            return
+        old = record.read(path)
+        differences = recipe.differences(old.recipe, self.record.recipe)
+        if old.dataset.sha256 != self.record.dataset.sha256:
+            differences.append("the images (dataset.sha256)")
+        if differences:
+            raise ValueError(
+                f"{self.folder} holds the run of another recipe; choose another --out. "
+                f"Differences: {'; '.join(differences)}"
+            )
+        stored = Predictions.load(self.folder / "predictions.npz") if old.runs else None
+        if stored is not None:
+            self.predictions = stored
+            self.console.print(f"{self.folder}: {len(old.runs)} finished runs are kept")
+        self.record = msgspec.structs.replace(self.record, runs=old.runs, created=old.created)
+
+
+def _describe(dataset: Dataset, splits: Splits) -> record.DatasetInfo:
+    return record.DatasetInfo(
+        name=dataset.name,
+        title=dataset.title,
+        source=dataset.source,
+        verified=dataset.verified,
+        partial=dataset.partial,
+        train=len(splits.train),
+        validation=len(splits.validation),
+        test=len(splits.test),
+        sha256=dataset.sha256,
+        image_shape=dataset.image_shape,
+        class_names=list(dataset.class_names),
+    )
+
+
+def resolve(
+    base: Mapping[str, Any], trainings: Mapping[str, Training], changes: Mapping[str, Any]
+) -> Recipe:
+    """Makes a recipe from an app's defaults and a user's changes, strictly.
+
+    Args:
+        base: The app's recipe as plain data, without `training`.
+        trainings: The app's training settings of every network.
+        changes: Plain data laid over both, e.g. from TOML and the command line.
+
+    Raises:
+        ValueError: If a key, a model or a value is not what it should be.
+    """
+    defaults = {**base, "training": {k: recipe.to_dict(v) for k, v in trainings.items()}}
+    plan = recipe.from_dict(recipe.merge(defaults, changes), Recipe, where="recipe")
+    plan.check()
+    # What is not used does not belong to the recipe: two runs differ only in what they did.
+    return msgspec.structs.replace(
+        plan,
+        training={model: plan.training[model] for model in plan.models},
+        settings={model: plan.settings[model] for model in plan.models if model in plan.settings},
+    )

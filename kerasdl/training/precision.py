@@ -1,0 +1,51 @@
+"""The number format of a training: float32, or 16 bits where that is faster here."""
+
+import contextlib
+from collections.abc import Iterator
+
+import keras
+
+from kerasdl.training.settings import Precision
+
+
+def resolve(precision: Precision) -> str:
+    """Returns the Keras dtype policy for one network on this machine.
+
+    "auto" is mixed_bfloat16 where the processor (AVX-512 BF16, AMX) or the GPU
+    multiplies bfloat16 matrices in hardware, else float32: bfloat16 has
+    float32's range, so that it needs no loss scaling, unlike float16, and
+    trains convolutional networks faster (benchmarks/precision.py). Weights,
+    statistics and logits stay float32.
+
+    Args:
+        precision: What was asked for.
+    """
+    if precision != "auto":
+        return precision
+    return "mixed_bfloat16" if _has_bfloat16() else "float32"
+
+
+@contextlib.contextmanager
+def policy(name: str) -> Iterator[None]:
+    """Builds layers under the Keras dtype policy `name` inside the block."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def _has_bfloat16() -> bool:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
+        return capability is not None and capability >= (8, 0)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = file.read().split()
+            return "amx_bf16" in flags or "avx512_bf16" in flags
+    except OSError:  # not Linux: nothing is known, so the safe choice
+        return False

@@ -1,0 +1,77 @@
+"""Progress of a training on the console: images/s, time left, scores."""
+
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_SECONDS = 20.0
+"""Where there is no terminal (a log file), at most one line in so many seconds."""
+
+
+class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
+    """Shows one training as a bar, or as occasional lines where there is no terminal.
+
+    Args:
+        console: Where to write.
+        title: What is trained, e.g. "smallnet, seed 0 (1 of 6)".
+        num_examples: Training images in an epoch.
+        batch_size: Images in a step.
+    """
+
+    def __init__(self, console: Console, title: str, num_examples: int, batch_size: int) -> None:
+        super().__init__()
+        self._console, self._title = console, title
+        self._examples, self._batch_size = num_examples, batch_size
+        self._bar: Progress | None = None
+        self._said = time.monotonic()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Starts the bar."""
+        self._started = time.monotonic()
+        self._epoch = 0
+        if self._console.is_terminal:
+            self._bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.fields[state]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                transient=True,
+            )
+            self._task = self._bar.add_task(
+                self._title, total=self._examples * self.params["epochs"], state=""
+            )
+            self._bar.start()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers the epoch."""
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Shows where the training is after step `batch` of the epoch."""
+        done = self._epoch * self._examples + min((batch + 1) * self._batch_size, self._examples)
+        rate = done / max(time.monotonic() - self._started, 1e-9)
+        logs = logs or {}
+        state = (
+            f"epoch {self._epoch + 1}/{self.params['epochs']}  {rate:,.0f} images/s  "
+            f"loss {logs.get('loss', float('nan')):.3f}  "
+            f"accuracy {100 * logs.get('accuracy', float('nan')):.1f} %"
+        )
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done, state=state)
+        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._said = time.monotonic()
+            self._console.print(f"{self._title}: {state}", highlight=False)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Removes the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Removes the bar, also after an interruption."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
