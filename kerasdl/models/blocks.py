@@ -243,7 +243,7 @@ def logits(x: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
         two to three digits of them.
     """
     # Glorot (Keras's default), not He: no ReLU halves the variance here.
-    return layers.Dense(num_classes, dtype="float32", name="logits")(x)
+    return layers.Dense(int(num_classes), dtype="float32", name="logits")(x)
 
 
 def _is_count(value: object, at_least: int) -> bool:
