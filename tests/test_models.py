@@ -1,0 +1,169 @@
+"""What every network of the registry must do, one parametrised test a promise."""
+
+import functools
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl.models import costs, registry
+
+NAMES = registry.names()
+# Built only: the same blocks as the others, but seconds to run or hundreds of megabytes to save.
+LARGE = ("alexnet", "resnet50", "resnet101")
+RGB, GRAY = (32, 32, 3), (28, 28, 1)
+CHANCE = np.random.default_rng(0)
+IMAGES = {shape: CHANCE.integers(0, 256, (4, *shape), dtype=np.uint8) for shape in (RGB, GRAY)}
+
+
+@pytest.fixture(autouse=True)
+def _default_policy():
+    keras.config.set_dtype_policy("float32")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@functools.cache
+def built(name, shape):
+    keras.utils.set_random_seed(0)
+    return registry.build(name, shape, 10)
+
+
+def answer(model, images):
+    return keras.ops.convert_to_numpy(model(images, training=False))
+
+
+def step_losses(model, images, labels, learning_rate=1e-3):
+    """Loss of a batch before a gradient step, and after it."""
+    model.compile(
+        keras.optimizers.SGD(learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        run_eagerly=True,  # tracing ResNet-101 takes longer than running it twice
+    )
+    return [float(model.train_on_batch(images, labels)) for _ in range(2)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", IMAGES)
+def test_takes_raw_pixels_and_returns_float32_logits(name, shape):
+    if name in LARGE and shape == GRAY:
+        pytest.skip("seconds; the registry's table builds them for this shape")
+    model = built(name, shape)
+    output = answer(model, IMAGES[shape])
+    assert output.shape == (4, 10)
+    assert output.dtype == np.float32
+    assert np.isfinite(output).all()
+    # Logits, not probabilities: no softmax was left at the end, and the images are told apart.
+    assert not np.allclose(output.sum(axis=1), 1)
+    assert np.ptp(output, axis=0).max() > 1e-4
+    assert model.layers[-1].name == "logits"
+    assert model.layers[-1].activation is keras.activations.linear
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixed_precision_computes_in_bfloat16_and_returns_float32(name):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = registry.build(name, RGB, 10)
+    assert model.output.dtype == "float32"
+    assert model.get_layer("logits").compute_dtype == "float32"
+    assert all(weight.dtype == "float32" for weight in model.weights)
+    convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert all(layer.compute_dtype == "bfloat16" for layer in convolutions)
+    if name not in LARGE:
+        assert answer(model, IMAGES[RGB]).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", IMAGES)
+def test_equal_pixels_give_equal_logits_as_uint8_and_as_float(name, shape):
+    if name in LARGE and shape == GRAY:
+        pytest.skip("seconds; the other shape shows it")
+    model, images = built(name, shape), IMAGES[shape]
+    np.testing.assert_array_equal(answer(model, images), answer(model, images.astype(np.float32)))
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in NAMES if registry.get(name).published_parameters]
+)
+def test_parameters_are_the_published_ones(name):
+    expected = registry.get(name).published_parameters
+    assert costs.count_parameters(built(name, RGB)).trainable == expected
+
+
+def test_lenet5_has_the_common_figure_for_one_channel():
+    assert costs.count_parameters(built("lenet5", GRAY)).trainable == 61_706
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LARGE])
+def test_survives_saving_and_loading(name, tmp_path):
+    model = built(name, RGB)
+    # Fresh moving statistics are 0 and 1, which a loss of them in the file would restore by chance.
+    for index, weight in enumerate(model.non_trainable_weights):
+        if "moving" in weight.path:
+            weight.assign(weight + 0.01 * (index % 7))
+    path = tmp_path / f"{name}.keras"
+    model.save(path)
+    loaded = keras.saving.load_model(path)
+    images = IMAGES[RGB]
+    np.testing.assert_array_equal(answer(loaded, images), answer(model, images))
+    assert [layer.name for layer in loaded.layers] == [layer.name for layer in model.layers]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_gradient_step_lowers_the_loss(name):
+    keras.utils.set_random_seed(0)
+    # Dropout's noise between the two measurements would be larger than the step.
+    settings = {"dropout": 0.0} if name == "alexnet" else {}
+    model = registry.build(name, RGB, 10, **settings)
+    before = model.get_weights()
+    # AlexNet has no BatchNorm: three poolings make large features, and a smaller step is needed.
+    rate = 1e-5 if name == "alexnet" else 1e-3
+    first, second = step_losses(model, IMAGES[RGB], np.arange(4), rate)
+    assert second < first
+    # Kernels only: a BatchNorm's scale may rest at first, where another BatchNorm undoes it (in
+    # ShuffleNet's branches, as long as the offsets are 0).
+    resting = [
+        weight.path
+        for weight, old, new in zip(model.weights, before, model.get_weights(), strict=True)
+        if weight.trainable and "kernel" in weight.name and np.array_equal(old, new)
+    ]
+    assert not resting, "these get no gradient"
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(29, 35, 3), (64, 48, 1), (224, 224, 3)])
+def test_builds_for_other_sizes(name, shape):
+    if name == "resnet101" or (name in LARGE and shape != (29, 35, 3)):
+        pytest.skip("seconds; the others show it")
+    model = registry.build(name, shape, 3)
+    assert model.input_shape == (None, *shape)
+    if shape != (224, 224, 3):
+        assert answer(model, np.zeros((1, *shape), np.uint8)).shape == (1, 3)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_layer_names_do_not_depend_on_what_was_built_before(name):
+    if name in LARGE:
+        pytest.skip("same blocks, seconds more")
+    first = [layer.name for layer in registry.build(name, RGB, 10).layers]
+    second = [layer.name for layer in registry.build(name, RGB, 10).layers]
+    assert first == second
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(32, 32), (32, 32, 0), (32, -1, 3), (32, 32.0, 3), 32])
+def test_refuses_an_impossible_shape(name, shape):
+    with pytest.raises(ValueError, match=r"`input_shape`.*Received: .*32"):
+        registry.build(name, shape, 10)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("num_classes", [1, 0, -3, 2.5, True, "ten"])
+def test_refuses_an_impossible_number_of_classes(name, num_classes):
+    with pytest.raises(ValueError, match=r"`num_classes`.*Received: "):
+        registry.build(name, (32, 32, 3), num_classes)
+
+
+def test_accepts_numbers_from_numpy():
+    shape = tuple(np.array([28, 28, 1]))
+    assert registry.build("lenet5", shape, np.int64(3)).output_shape == (None, 3)
