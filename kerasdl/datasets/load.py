@@ -1,10 +1,12 @@
 """One door to every data set: by name, from wherever it can be had, or a folder of images."""
 
+import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kerasdl.datasets import catalog, local
+from kerasdl.datasets import catalog, local, store, synthetic, tfds
+from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset
 
 DATA_VARIABLE = "KERASDL_DATA"
@@ -51,25 +53,81 @@ def load(
     tell = notify or _silent
     name = catalog.canonical(name_or_path)
     if name is None:
-        return _load_folder(name_or_path, seed)
+        return _load_folder(name_or_path, seed, tell)
+    counts = {"num_train": synthetic_train, "num_test": synthetic_test, "seed": seed}
+    if name in catalog.SYNTHETIC_SHAPES:
+        title = "Synthetic street digits"
+        return synthetic.synthetic(name, title, catalog.SYNTHETIC_SHAPES[name], **counts)
     entry = catalog.ENTRIES[name]
+    folder = data_folder(data_dir)
+    if folder is not None:
+        return _load_local(entry, folder, tell)
+    dataset = _load_stored(entry, tell)
+    if dataset is None:
+        tell(
+            f"{entry.title} is not at hand. SYNTHETIC digits are rendered in its place. For the "
+            f"real images name their folder (an argument or {DATA_VARIABLE}) or run "
+            "`python -m kerasdl.datasets import FOLDER`."
+        )
+        title = f"Synthetic street digits in place of {entry.title}"
+        dataset = synthetic.synthetic(name, title, entry.image_shape, **counts)
+    return dataset
+
+
+def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
+    """Returns the folder that the user named, by `data_dir` or KERASDL_DATA, or None."""
     named = os.fspath(data_dir) if data_dir is not None else os.environ.get(DATA_VARIABLE)
-    if named:
-        return _load_local(entry, Path(named).expanduser(), tell)
-    raise NotImplementedError(name)
+    return Path(named).expanduser() if named else None
 
 
-def _load_local(entry: catalog.Entry, data_dir: Path, tell: Notify) -> Dataset:
-    found = local.find(entry, data_dir)
+def _load_local(entry: Entry, folder: Path, tell: Notify) -> Dataset:
+    """Reads official files; slow ones are kept in the store while they do not change."""
+    found = local.find(entry, folder)
     if found is None:
-        raise local.missing(entry, data_dir)
-    return local.read(found)
+        raise local.missing(entry, folder)
+    key = f"{entry.name} {found.folder.resolve()}"
+    return store.cached(key, lambda: found.paths, lambda: local.read(found), tell)
 
 
-def _load_folder(path: str, seed: int) -> Dataset:
-    from kerasdl.datasets.folder import read_folder
+def _load_folder(name: str, seed: int, tell: Notify) -> Dataset:
+    """Reads a person's own images."""
+    from kerasdl.datasets import folder
 
-    return read_folder(Path(path), seed=seed)
+    root = Path(name).expanduser()
+    if not root.is_dir():
+        if root.name != name:  # it has a separator, so it was meant as a path
+            raise FileNotFoundError(
+                f"A folder of images, one folder per class, must be at {root}. "
+                f"Received: {'a file' if root.exists() else 'nothing there'}."
+            )
+        raise catalog.unknown_name(name)
+    key = f"folder {root.resolve()} {seed}"
+    return store.cached(
+        key, lambda: folder.all_files(root), lambda: folder.read_folder(root, seed=seed), tell
+    )
+
+
+def _load_stored(entry: Entry, tell: Notify) -> Dataset | None:
+    """Returns what the store or TensorFlow Datasets has, or None."""
+    path = store.path_of(entry.name)
+    damage: ValueError | None = None
+    if path.exists():
+        try:
+            return dataclasses.replace(store.load(path), source="store")
+        except ValueError as error:
+            damage = error
+            tell(str(error))
+    dataset = tfds.fetch(entry, tell)
+    if dataset is None:
+        if damage is not None:
+            # Real data were here: synthetic ones must not slip into their place.
+            raise damage
+        return None
+    try:
+        store.save(dataset, path)
+    except OSError as error:
+        tell(f"{entry.title} cannot be kept in the store: {error}")
+    return dataset
 
 
 def _silent(message: str) -> None:
