@@ -9,14 +9,14 @@ from kerasdl.reporting.record import DatasetInfo, Environment, Record, Reported,
 
 ZOO = {
     # model: title, parameters, multiply-accumulates, skill, seconds
-    "lenet5": ("LeNet-5", 62_006, 416_520, 2.2, 41.0),
-    "alexnet": ("AlexNet", 23_272_266, 142_000_000, 2.9, 402.0),
-    "vgg16": ("VGG16", 15_001_418, 313_478_144, 3.9, 1460.0),
-    "resnet18": ("ResNet-18", 11_173_962, 555_422_720, 4.2, 1985.0),
-    "resnet50": ("ResNet-50", 23_520_842, 1_297_829_888, 4.15, 4310.0),
-    "resnet101": ("ResNet-101", 42_512_970, 2_519_000_000, 4.3, 7904.0),
-    "shufflenet": ("ShuffleNet V2 1x", 1_263_854, 46_000_000, 3.3, 380.0),
-    "smallnet": ("SmallNet", 1_973_448, 186_000_000, 4.6, 204.4),
+    "lenet5": ("LeNet-5", 62_006, 416_520, 1.9, 41.0),
+    "alexnet": ("AlexNet", 23_272_266, 142_000_000, 2.4, 402.0),
+    "vgg16": ("VGG16", 15_001_418, 313_478_144, 3.1, 1460.0),
+    "resnet18": ("ResNet-18", 11_173_962, 555_422_720, 3.3, 1985.0),
+    "resnet50": ("ResNet-50", 23_520_842, 1_297_829_888, 3.2, 4310.0),
+    "resnet101": ("ResNet-101", 42_512_970, 2_519_000_000, 3.35, 7904.0),
+    "shufflenet": ("ShuffleNet V2 1x", 1_263_854, 46_000_000, 2.7, 380.0),
+    "smallnet": ("SmallNet", 1_973_448, 186_000_000, 3.75, 204.4),
 }
 HOSTILE = ["<script>alert(1)</script>", "五 | a`b*c_d $\\frac{x}$", "ੴ\n\u202ereversed"]
 
@@ -28,7 +28,7 @@ def _logits(
     noise = shared * hard + np.sqrt(1 - shared**2) * rng.normal(size=(len(labels), k))
     # Label 3 looks like label 5.
     noise[labels == 3 % k, 5 % k] += 0.9
-    return 1.6 * (noise + skill * np.eye(k)[labels])
+    return 3.0 * (noise + skill * np.eye(k)[labels])
 
 
 def _history(
@@ -40,11 +40,11 @@ def _history(
     train = accuracy * rise + 0.004 * rng.normal(size=epochs) + 0.03 * t / epochs
     valid = accuracy * rise**1.2 + 0.012 * rng.normal(size=epochs)
     history = {
-        "loss": (2.4 - 2.2 * rise + 0.01 * rng.normal(size=epochs)).tolist(),
+        "loss": (2.4 - 2.3 * accuracy * rise + 0.01 * rng.normal(size=epochs)).tolist(),
         "accuracy": np.clip(train, 0, 1).tolist(),
     }
     if validation:
-        loss = 2.4 - 2.1 * rise + 0.15 * t / epochs + 0.03 * rng.normal(size=epochs)
+        loss = 2.4 - 2.2 * accuracy * rise + 0.15 * t / epochs + 0.03 * rng.normal(size=epochs)
         history["val_loss"] = loss.tolist()
         history["val_accuracy"] = np.clip(valid, 0, 1).tolist()
     return history

@@ -190,7 +190,7 @@ def _verdict(pair: _Pair, p_images: float, p_values: Sequence[float], better: st
         leads = ", ".join(f"{sign * one * 100:+.2f}" for one in pair.differences)
         return (
             f"tied within noise: {first} leads {second} by {points} on these test images "
-            f"({evidence}), but not steadily from seed to seed ({leads} points)"
+            f"({evidence}), but within the noise from seed to seed ({leads} points)"
         )
     return f"tied within noise: {first} leads {second} by {points} only ({evidence})"
 

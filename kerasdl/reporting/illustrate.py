@@ -23,7 +23,9 @@ from kerasdl.reporting.figures import (
 from kerasdl.reporting.record import Record, Run
 from kerasdl.reporting.tables import Model, models
 
-KINDS = ("curves", "accuracy-parameters", "accuracy-time", "reliability", "confusion", "classes")
+_OURS = re.compile(
+    r"(curves|accuracy-parameters|accuracy-time|reliability|(curves|confusion|classes|errors)-.+)\.png"
+)
 GALLERY = 18
 
 
@@ -35,7 +37,7 @@ class Picture:
         file: Its path in the run folder, with forward slashes.
         alt: What it shows, for people who do not see it.
         caption: What to look for.
-        model: The title of the model it is of; None for all.
+        model: The name of the model it is of; None for all.
     """
 
     file: str
@@ -76,7 +78,27 @@ def illustrate(
     place, dataset, shown = folder / "figures", record.dataset, models(record)
     if not shown:
         return []
-    pictures: list[Picture] = []
+    # One model alone has nothing to be compared with: its own figures say it all.
+    pictures = _comparing(place, record, shown) if len(shown) > 1 else []
+    answered = [model for model in shown if _scores(model, predictions)]
+    if answered:
+        found = [(model, _bins(model, predictions)) for model in answered]
+        reliability.diagrams(place / "reliability.png", found, dataset)
+        pictures.append(_reliability(answered))
+    names = slugs(shown)
+    for model in shown:
+        pictures += _of_model(place, names[model.name], record, model, test_images, predictions)
+    # A record that was made anew with other models must not keep pictures of the old ones.
+    kept = {Path(picture.file).name for picture in pictures}
+    for old in place.glob("*.png"):
+        if old.name not in kept and _OURS.fullmatch(old.name):
+            old.unlink()
+    return pictures
+
+
+def _comparing(place: Path, record: Record, shown: Sequence[Model]) -> list[Picture]:
+    """Draws the figures that set models side by side."""
+    dataset, pictures = record.dataset, []
     if curves.overview(place / "curves.png", shown, dataset):
         pictures.append(_curves(shown))
     tradeoff.against_parameters(place / "accuracy-parameters.png", shown, record.reported, dataset)
@@ -97,14 +119,6 @@ def illustrate(
             "What a minute buys: up is better, left is faster, on the machine of this run.",
         )
     )
-    answered = [model for model in shown if _scores(model, predictions)]
-    if answered:
-        found = [(model, _bins(model, predictions)) for model in answered]
-        reliability.diagrams(place / "reliability.png", found, dataset)
-        pictures.append(_reliability(answered))
-    names = slugs(shown)
-    for model in shown:
-        pictures += _of_model(place, names[model.name], record, model, test_images, predictions)
     return pictures
 
 
@@ -135,7 +149,7 @@ def _reliability(answered: Sequence[Model]) -> Picture:
         f"Reliability diagrams. Expected calibration error: {'; '.join(parts)}.",
         "Whether a model is right as often as it is sure. Bars below the dashed line: too sure of "
         "itself; above: too modest. The grey strip shows how many answers have that confidence; "
-        "bars over a thin strip rest on few images. 15 bins (Guo et al. 2017), all seeds together.",
+        "pale bars rest on fewer than ten. 15 bins (Guo et al. 2017), all seeds together.",
     )
 
 
@@ -163,7 +177,7 @@ def _of_model(
     title, drawn = style.safe(model.title), []
 
     def add(kind: str, alt: str, caption: str) -> None:
-        drawn.append(Picture(f"figures/{kind}-{slug}.png", alt, caption, model.title))
+        drawn.append(Picture(f"figures/{kind}-{slug}.png", alt, caption, model.name))
 
     if curves.single(place / f"curves-{slug}.png", model, dataset):
         add(
@@ -188,7 +202,7 @@ def _of_model(
     sentence = "It makes no error."
     if most is not None:
         true, predicted = text.plain(names[most[0]]), text.plain(names[most[1]])
-        sentence = f"Most often {true} is taken for {predicted}: {text.count(most[2])} times."
+        sentence = f"Most often {true} is taken for {predicted} ({_times(most[2])})."
     add(
         "confusion",
         f"Confusion matrix of {model.title}. {sentence}",
@@ -230,6 +244,10 @@ def _of_model(
             "Look for wrong labels, for cut or crowded pictures, and for one mistake that repeats.",
         )
     return drawn
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{text.count(number)} times"
 
 
 def _diagonal(counts: npt.NDArray[np.int64]) -> list[tuple[int, int]]:

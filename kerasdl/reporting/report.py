@@ -140,13 +140,11 @@ def _render(name: str, content: Mapping[str, Any]) -> str:
 
 def _content(record: Record, predictions: Predictions, pictures: list[Picture]) -> dict[str, Any]:
     counts = np.bincount(predictions.labels, minlength=predictions.num_classes).tolist()
-    drawn = {picture.model for picture in pictures}
-    order = [model.title for model in tables.ranked(record)]
+    order = tables.ranked(record)
+    subject = order[0].title if len(order) == 1 else f"{_plural(len(order), 'model')} compared"
     return {
         "record": record,
-        "title": f"{text.plain(record.dataset.title)}: {_plural(len(order), 'model')} compared"
-        if len(order) != 1
-        else f"{text.plain(record.dataset.title)}: {order[0]}",
+        "title": f"{text.plain(record.dataset.title)}: {subject}",
         "answer": story.answer(record),
         "label": story.label(record.dataset),
         "banners": story.banners(record),
@@ -159,9 +157,8 @@ def _content(record: Record, predictions: Predictions, pictures: list[Picture]) 
         "few_classes": len(counts) <= MARKDOWN_CLASSES,
         "shared": [picture for picture in pictures if picture.model is None],
         "details": [
-            (title, [picture for picture in pictures if picture.model == title])
-            for title in dict.fromkeys(order)
-            if title in drawn
+            (model.title, [picture for picture in pictures if picture.model == model.name])
+            for model in order
         ],
         "data": _data(record),
         "environment": _environment(record),

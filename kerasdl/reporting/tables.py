@@ -128,6 +128,7 @@ def results(record: Record) -> Table:
             [
                 model.title,
                 f"{text.percent_spread(summary.test_accuracy)} (n={summary.test_accuracy.n})",
+                *([extra] if extra else []),
                 text.percent_spread(summary.train_accuracy),
                 text.points(gap),
                 text.number_spread(summary.test_loss, 3),
@@ -137,12 +138,12 @@ def results(record: Record) -> Table:
                 _epochs(model.runs),
                 text.duration(summary.train_seconds.mean),
                 text.count(round(_mean([run.images_per_second for run in model.runs]))),
-                *([extra] if extra else []),
             ]
         )
     header = [
         "Model",
         "Test accuracy, %",
+        *(["Data"] if extra else []),
         "Train accuracy, %",
         "Gap, points",
         "Test loss",
@@ -152,9 +153,8 @@ def results(record: Record) -> Table:
         "Epochs",
         "Train time",
         "Images/s",
-        *(["Data"] if extra else []),
     ]
-    words = frozenset({len(header) - 1}) if extra else frozenset()
+    words = frozenset({2}) if extra else frozenset()
     return Table(header=header, rows=rows, strong=frozenset(strong), words=words)
 
 

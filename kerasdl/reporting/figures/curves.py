@@ -69,7 +69,7 @@ def _draw(axes: "Axes", model: Model, key: str, **line: Any) -> Floats | None:
 
 
 def _finish(axes: "Axes", name: str, ylabel: str, drawn: Sequence[Floats]) -> None:
-    from matplotlib.ticker import MaxNLocator, ScalarFormatter
+    from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
     axes.set_xlabel("Epoch")
     axes.set_title(ylabel)
@@ -82,7 +82,7 @@ def _finish(axes: "Axes", name: str, ylabel: str, drawn: Sequence[Floats]) -> No
     elif values.min() > 0 and values.max() / values.min() > 8:
         # Half the picture would be the first epoch otherwise.
         axes.set_yscale("log", base=2)
-        axes.yaxis.set_major_formatter(ScalarFormatter())
+        axes.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         axes.minorticks_off()
 
 

@@ -37,11 +37,12 @@ def errors(
         title: E.g. "LeNet-5: most confident errors".
         dataset: The data, for the label.
     """
-    labels = style.class_labels(class_names, limit=9)
+    labels = style.class_labels(class_names, limit=16)
+    long = max(map(len, labels)) > 4
     columns = min(COLUMNS, max(4, len(found)))
     lines = math.ceil(len(found) / columns)
     ratio = min(2.0, images.shape[1] / images.shape[2])
-    size = (1.4 * columns + 0.2, 0.8 + lines * (1.25 * ratio + 0.5))
+    size = (1.4 * columns + 0.2, 0.55 + lines * (1.25 * ratio + (0.56 if long else 0.42)))
     with style.drawing(path, size, title, dataset) as figure:
         grid = figure.subplots(lines, columns, squeeze=False)
         for axes in grid.flat:
@@ -56,7 +57,11 @@ def errors(
                 vmax=255,
                 interpolation="nearest",
             )
-            answer = f"{labels[error.true]} \u2192 {labels[error.predicted]}"
+            arrow = "\n\u2192 " if long else " \u2192 "
             axes.set_title(
-                f"{answer}\n{error.confidence * 100:.1f} %", fontsize=8, loc="center", pad=3
+                f"{labels[error.true]}{arrow}{labels[error.predicted]}\n"
+                f"{error.confidence * 100:.1f} %",
+                fontsize=8,
+                loc="center",
+                pad=3,
             )

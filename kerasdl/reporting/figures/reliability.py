@@ -12,13 +12,15 @@ from kerasdl.reporting.figures import style
 from kerasdl.reporting.record import DatasetInfo
 from kerasdl.reporting.tables import Model
 
+FEW = 10  # bars of fewer images are pale: they are mostly chance
+
 
 def diagrams(path: Path, found: Sequence[tuple[Model, Reliability]], dataset: DatasetInfo) -> None:
     """Draws a diagram per model after Guo et al. 2017 (figure 1, bottom).
 
     Bars are accuracies of the answers in a bin of confidence; where a bar stays
-    below the diagonal the model is too sure. The grey strip below shows how
-    many answers lie in each bin.
+    below the diagonal the model is too sure. Bars of few images are pale; the
+    grey strip below shows how many answers lie in each bin.
 
     Args:
         path: The PNG to write.
@@ -48,15 +50,15 @@ def diagrams(path: Path, found: Sequence[tuple[Model, Reliability]], dataset: Da
             left, width = bins.edges[:-1] * 100, np.diff(bins.edges) * 100
             height = np.nan_to_num(bins.accuracy) * 100
             color = style.color(model.index)
-            upper.bar(left, height, width, align="edge", color=color, edgecolor="white", lw=0.5)
+            bars = upper.bar(left, height, width, align="edge", color=color, edgecolor="white")
+            for bar, images in zip(bars, bins.counts, strict=True):
+                bar.set_alpha(0.7 if images >= FEW else 0.25)
             upper.plot([0, 100], [0, 100], color="#333333", lw=1, ls=(0, (3, 2)))
             upper.set_xlim(0, 100)
             upper.set_ylim(0, 100)
-            upper.set_title(style.safe(text.shorten(model.title, 24)), fontsize=9)
             ece = f"ECE {text.percent_spread(model.summary.ece)} %"
-            upper.text(
-                4, 93, ece, fontsize=8, va="top", bbox={"fc": "white", "ec": "none", "pad": 1}
-            )
+            name = style.safe(text.shorten(model.title, 24))
+            upper.set_title(f"{name}\n{ece}", fontsize=8.5)
             share = bins.counts / bins.counts.sum() * 100
             lower.bar(left, share, width, align="edge", color="#9A9A9A", edgecolor="white", lw=0.5)
             lower.set_ylim(0, 100)

@@ -89,13 +89,27 @@ def safe(name: str) -> str:
 
 
 def class_labels(names: Sequence[str], limit: int = 14) -> list[str]:
-    """Returns a short label per class; "#3" where the font lacks the name's script.
+    """Returns a short and distinct label per class.
 
-    The report's table of classes says which class has which number.
+    A class is "#3" where the font lacks its name's script, or where its name
+    cannot be told from another's at this length; the report's table of classes
+    says which class has which number.
+
+    Args:
+        names: One name per class.
+        limit: The most characters of a label.
     """
+    full = [text.plain(name) for name in names]
+    ends = [text.shorten(name, limit) for name in full]
+    half = limit // 2
+    middles = [
+        name if len(name) <= limit else f"{name[: half - 1]}\u2026{name[half - limit :]}"
+        for name in full
+    ]
     labels = []
-    for i, name in enumerate(map(text.plain, names)):
-        labels.append(safe(text.shorten(name, limit)) if drawable(name) else f"#{i}")
+    for i, name in enumerate(full):
+        label = next((one[i] for one in (ends, middles) if one.count(one[i]) == 1), None)
+        labels.append(safe(label) if label and drawable(name) else f"#{i}")
     return labels
 
 
@@ -112,7 +126,7 @@ def drawing(
         path: The PNG to write, atomically.
         size: Width and height in inches, at 150 pixels each.
         title: What the figure shows; escape names with `safe`.
-        dataset: The data; its label stands below every figure, in red when synthetic.
+        dataset: The data; its label stands under every title, in red when synthetic.
 
     Yields:
         The figure.
@@ -124,24 +138,38 @@ def drawing(
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(_STYLE)
-        figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+        figure = Figure(figsize=size, dpi=DPI)
         FigureCanvasAgg(figure)
-        wrap = max(20, int(size[0] * 10.5))
-        figure.suptitle(
-            textwrap.fill(title, wrap), x=0.01, ha="left", fontsize=11, fontweight="bold"
-        )
-        synthetic = dataset.source == "synthetic"
-        figure.supxlabel(
-            textwrap.fill(safe(dataset.label), int(wrap * 1.35)),
-            x=0.01,
-            ha="left",
-            fontsize=7.5,
-            color=ALARM if synthetic else MUTED,
-            fontweight="bold" if synthetic else "normal",
-        )
+        # Title and label have a strip of their own, so that no layout can cover them.
+        strip = _heading(figure, title, dataset) / size[1]
+        figure.set_layout_engine("constrained", rect=(0.005, 0.0, 0.99, 1.0 - strip))
         yield figure
         with files.atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
+
+
+def _heading(figure: "Figure", title: str, dataset: DatasetInfo) -> float:
+    """Writes the title and the label of the data; returns the height they take in inches."""
+    width, height = figure.get_size_inches()
+    synthetic = dataset.source == "synthetic"
+    lines = textwrap.wrap(title, max(20, int(width * 10.5)))
+    below = textwrap.wrap(safe(dataset.label), max(28, int(width * (13 if synthetic else 15))))
+    top = 0.08
+    for line in lines:
+        figure.text(0.08 / width, 1 - top / height, line, va="top", fontsize=11, fontweight="bold")
+        top += 0.2
+    for line in below:
+        figure.text(
+            0.08 / width,
+            1 - top / height,
+            line,
+            va="top",
+            fontsize=8,
+            color=ALARM if synthetic else MUTED,
+            fontweight="bold" if synthetic else "normal",
+        )
+        top += 0.15
+    return top + 0.06
 
 
 def percent_axis(axes: "Axes", low: float, high: float, *, axis: str = "y") -> None:

@@ -5,23 +5,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import style
+from kerasdl.reporting.figures.labels import place_labels
 from kerasdl.reporting.record import DatasetInfo, Reported, Spread
 from kerasdl.reporting.tables import Model
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 HOLLOW = ("o", "s", "^", "D", "v", "P", "X", "*")
-SECONDS = [
-    *(1, 2, 5, 10, 20, 30),
-    *(60 * m for m in (1, 2, 5, 10, 20, 30)),
-    *(3600 * h for h in (1, 2, 5, 10, 20, 50, 100)),
-]
+# Each about three times the one before.
+SECONDS = [0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 36000, 108000, 360000]
 
 
 def against_parameters(
@@ -45,7 +40,7 @@ def against_parameters(
         ("Test accuracy against size", "Parameters"),
         (models, costs, shown, dataset),
         [m * 10**e for e in range(0, 12) for m in (1, 2, 5)],
-        lambda value: text.quantity(value).replace(text.THIN, " "),
+        _size,
     )
 
 
@@ -66,6 +61,13 @@ def against_time(path: Path, models: Sequence[Model], dataset: DatasetInfo) -> N
     )
 
 
+def _size(value: float) -> str:
+    for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= size:
+            return f"{value / size:g} {prefix}"
+    return f"{value:g}"
+
+
 def _clock(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:g} s"
@@ -82,7 +84,7 @@ def _draw(
     models, costs, reported, dataset = content
     with style.drawing(path, (7.2, 4.8), titles[0], dataset) as figure:
         axes = figure.subplots()
-        points, heights = [], []
+        points, heights, extra = [], [], []
         for model, cost in zip(models, costs, strict=True):
             x, accuracy = max(cost.mean, 1e-3), model.summary.test_accuracy
             y, error = accuracy.mean * 100, (accuracy.std or 0.0) * 100
@@ -97,13 +99,17 @@ def _draw(
                 lw=1.2,
             )
             points.append((x, y, style.safe(text.shorten(model.title, 28))))
-            heights += [y - error, y + error]
-        heights += _hollow(axes, models, costs, reported)
+            ends = [y - error, y + error]
+            heights += ends
+            extra += [(x, end) for end in ends]
+        hollow = _hollow(axes, models, costs, reported)
+        heights += [y for _, y in hollow]
+        extra += hollow
         axes.set_xscale("log")
         xs = [x for x, _, _ in points]
         low, high = min(xs), max(xs)
         # At least a factor of ten: a narrow range would suggest a difference.
-        widen = max(1.35, math.sqrt(10 * low / high))
+        widen = max(1.5, math.sqrt(10 * low / high))
         axes.set_xlim(low / widen, high * widen)
         shown = [tick for tick in ticks if low / widen <= tick <= high * widen]
         thin = shown[:: max(1, math.ceil(len(shown) / 9))]
@@ -115,18 +121,18 @@ def _draw(
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
-        _label(figure, axes, points)
+        place_labels(figure, axes, points, extra)
 
 
 def _hollow(
     axes: "Axes", models: Sequence[Model], costs: Sequence[Spread], reported: Sequence[Reported]
-) -> list[float]:
-    """Draws reported figures at the size of our model of that name; returns their heights."""
+) -> list[tuple[float, float]]:
+    """Draws reported figures at the size of our model of that name; returns their places."""
     places = {
         model.summary.model: (cost.mean, style.color(model.index))
         for model, cost in zip(models, costs, strict=True)
     }
-    heights = []
+    drawn = []
     reports = list(dict.fromkeys(one.report for one in reported))
     named = set()
     for one in reported:
@@ -136,63 +142,9 @@ def _hollow(
         shape = HOLLOW[reports.index(one.report) % len(HOLLOW)]
         y = one.test_accuracy * 100
         axes.plot(x, y, shape, mfc="none", mec=color, ms=8, mew=1.3)
-        heights.append(y)
+        drawn.append((x, y))
         if one.report not in named:
             named.add(one.report)
             label = f"reported ({style.safe(text.shorten(one.report, 30))})"
             axes.plot([], [], shape, mfc="none", mec=style.MUTED, ms=8, mew=1.3, label=label)
-    return heights
-
-
-def _label(figure: "Figure", axes: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
-    """Writes each point's name beside it, where neither names nor markers are covered.
-
-    Greedy: the first free place of a fixed list, near ones first, and a thin
-    line to the point where it had to go far.
-    """
-    figure.draw_without_rendering()
-    canvas = figure.canvas
-    renderer = canvas.get_renderer()  # type: ignore[attr-defined]
-    frame = axes.get_window_extent(renderer)
-    pixels = axes.transData.transform([(x, y) for x, y, _ in points])
-    taken = [(px - 9, py - 9, px + 9, py + 9) for px, py in pixels]
-    offsets = [
-        (radius * math.cos(angle), radius * math.sin(angle))
-        for radius in (9, 16, 26, 38, 52, 68)
-        for angle in (math.radians(d) for d in (0, 180, 90, 270, 35, 325, 145, 215))
-    ]
-    for i in np.argsort(-pixels[:, 1], kind="stable"):
-        x, y, name = points[i]
-        best = None
-        for dx, dy in offsets:
-            note = axes.annotate(
-                name,
-                (x, y),
-                (dx, dy),
-                textcoords="offset points",
-                fontsize=8.5,
-                ha="left" if dx > 1 else "right" if dx < -1 else "center",
-                va="center" if abs(dx) > 1 else "bottom" if dy > 0 else "top",
-                arrowprops=(
-                    {"arrowstyle": "-", "lw": 0.6, "color": style.MUTED, "shrinkA": 1, "shrinkB": 4}
-                    if math.hypot(dx, dy) > 20
-                    else None
-                ),
-            )
-            note.set_in_layout(False)
-            box = note.get_window_extent(renderer)
-            area = (box.x0 - 2, box.y0 - 1, box.x1 + 2, box.y1 + 1)
-            inside = area[0] >= frame.x0 and area[2] <= frame.x1
-            inside = inside and area[1] >= frame.y0 and area[3] <= frame.y1
-            free = not any(
-                area[0] < b[2] and b[0] < area[2] and area[1] < b[3] and b[1] < area[3]
-                for b in taken
-            )
-            if inside and free:
-                best = area
-                break
-            note.remove()
-        if best is None:  # no free place at all: the legend of the curves has the colours
-            axes.annotate(name, (x, y), (9, 0), textcoords="offset points", fontsize=7)
-            continue
-        taken.append(best)
+    return drawn
