@@ -233,8 +233,7 @@ class Predictions:
         """
         with Path(path).open("rb") as file:
             try:
-                with np.load(file, allow_pickle=False) as content:
-                    return cls._decode(content)
+                return cls._decode(np.load(file, allow_pickle=False))
             # A damaged archive fails in a dozen ways: zip, zlib, header, JSON, memory.
             except Exception as error:
                 raise ValueError(
