@@ -44,7 +44,7 @@ class Entry:
         archives: Names (without suffix) of the archives it is published in.
         content_sha256: `Dataset.sha256` of the whole set, for sets without
             single official files.
-        homepage: Where it is published.
+        homepage: Where it is published; empty where no lasting page is known.
         terms: Its licence or terms of use in one line.
         tfds_name: Its name in TensorFlow Datasets, or None.
         tfds_url: A file that TensorFlow Datasets would download for it.
@@ -278,7 +278,7 @@ GURMUKHI = Entry(
     num_test=178,
     content_sha256="957a7e1522ef3cebd067e6938659b88fa26c25bd04c9864ed66faa64cf67ae65",
     homepage="",
-    terms="See the publisher's page",
+    terms="None stated",
     citation="",
 )
 

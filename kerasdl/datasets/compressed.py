@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 GZIP_MAGIC = b"\x1f\x8b"
 XZ_MAGIC = b"\xfd7zXZ\x00"
+CHUNK = 1 << 20
 
 
 class BoundedReader(io.RawIOBase):
@@ -84,5 +85,6 @@ def read_unpacked(path: str | os.PathLike[str], limit: int) -> bytes:
         ValueError: If the content is larger than `limit`, truncated or damaged.
     """
     with open(path, "rb") as file:
-        reader = io.BufferedReader(BoundedReader(file, os.fspath(path), limit), 1 << 20)
-        return reader.read()
+        reader = io.BufferedReader(BoundedReader(file, os.fspath(path), limit), CHUNK)
+        # read() without a size would go on in steps of 8 KiB.
+        return b"".join(iter(lambda: reader.read(CHUNK), b""))

@@ -19,6 +19,7 @@
 - Gray (one channel) when every image is gray in every pixel, else RGB.
 """
 
+import dataclasses
 import os
 import re
 import statistics
@@ -31,6 +32,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasdl.datasets.dataset import Dataset, Examples, content_sha256
+from kerasdl.datasets.duplicates import find_duplicates
 from kerasdl.datasets.image import SUFFIXES, Size, image_size, read_image
 from kerasdl.datasets.splits import stratified_order
 
@@ -129,7 +131,7 @@ def read_folder(root: Path, *, seed: int = 0) -> Dataset:
     if absent:
         notes.append(f"No test images of: {', '.join(names[label] for label in absent)}.")
     name = root.resolve().name
-    return Dataset(
+    data = Dataset(
         name=name,
         title=name,
         train=train,
@@ -140,8 +142,11 @@ def read_folder(root: Path, *, seed: int = 0) -> Dataset:
         verified=False,
         partial=None,
         sha256=content_sha256(train, test, validation),
-        notes=tuple(notes),
     )
+    repeated = find_duplicates(data).between
+    if repeated:
+        notes.append(f"{repeated} of {len(test)} test images are training images, too.")
+    return dataclasses.replace(data, notes=tuple(notes))
 
 
 def all_files(root: Path) -> list[Path]:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from kerasdl.datasets import catalog, local, store, synthetic, tfds
+from kerasdl.datasets import catalog, local, official, store, synthetic, tfds
 from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset
 
@@ -86,7 +86,7 @@ def _load_local(entry: Entry, folder: Path, tell: Notify) -> Dataset:
     if found is None:
         raise local.missing(entry, folder)
     key = f"{entry.name} {found.folder.resolve()}"
-    return store.cached(key, lambda: found.paths, lambda: local.read(found), tell)
+    return store.cached(key, lambda: found.paths, lambda: official.read(found), tell)
 
 
 def _load_folder(name: str, seed: int, tell: Notify) -> Dataset:

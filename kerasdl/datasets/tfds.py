@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.datasets.local import make_dataset
+from kerasdl.datasets.official import make_dataset
 
 DATA_DIR_VARIABLE = "TFDS_DATA_DIR"
 PROBE_SECONDS = 8.0

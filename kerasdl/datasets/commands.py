@@ -1,0 +1,183 @@
+"""What `python -m kerasdl.datasets` does."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from kerasdl.datasets import catalog, local, official, store, tfds
+from kerasdl.datasets.catalog import Entry
+from kerasdl.datasets.dataset import Dataset
+from kerasdl.datasets.duplicates import find_duplicates
+from kerasdl.datasets.load import data_folder
+
+
+def where(data_dir: str | None) -> int:
+    """Prints which source would serve each data set, and what the store holds."""
+    folder = data_folder(data_dir)
+    table = _table("set", "title", "would come from", "where")
+    for entry in catalog.ENTRIES.values():
+        table.add_row(entry.name, entry.title, *map(escape, _source(entry, folder)))
+    console = Console()
+    console.print(table)
+    root = store.store_folder()
+    files = [path for path in sorted(root.rglob("*.npz")) if path.is_file()]
+    size = sum(path.stat().st_size for path in files)
+    prepared = [path.stem for path in files if path.parent == root]
+    console.print(
+        f"Store: {root}, {size / 1e6:.1f} MB, {len(prepared)} imported or downloaded "
+        f"({', '.join(prepared) or 'none'}), {len(files) - len(prepared)} kept from slow folders",
+        markup=False,
+        soft_wrap=True,
+    )
+    return 0
+
+
+def verify(names: list[str], data_dir: str | None) -> int:
+    """Checks the sets at hand; see `main` for what is returned."""
+    entries = [_entry(name) for name in names] or list(catalog.ENTRIES.values())
+    folder = data_folder(data_dir)
+    table = _table("set", "source", "train", "test", "checksums", "labels", "duplicates")
+    status = 0
+    rows = 0
+    for entry in entries:
+        try:
+            found = _at_hand(entry, folder)
+        except (ValueError, OSError) as error:
+            print(f"error: {entry.name}: {error}", file=sys.stderr)
+            status = 2
+            continue
+        if found is None:
+            if names:
+                raise local.missing(entry, folder) if folder else _not_at_hand(entry)
+            continue
+        dataset, source = found
+        rows += 1
+        checksums, sound = _checksums(entry, dataset)
+        labels, balanced = _labels(entry, dataset)
+        if not (sound and balanced):
+            status = max(status, 1)
+        table.add_row(
+            entry.name,
+            escape(source),
+            _count(len(dataset.train), entry.num_train),
+            _count(len(dataset.test), entry.num_test),
+            checksums,
+            labels,
+            str(find_duplicates(dataset)),
+        )
+    if rows:
+        Console().print(table)
+    elif status == 0:
+        print(
+            "No data set is at hand. Name their folder with --data or KERASDL_DATA.",
+            file=sys.stderr,
+        )
+        return 2
+    return status
+
+
+def import_folder(name: str) -> int:
+    """Reads every data set that `name` holds, and keeps it in the store."""
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        raise FileNotFoundError(f"DIR must be a folder. Received: {folder}")
+    imported = 0
+    for entry in catalog.ENTRIES.values():
+        found = local.find(entry, folder)
+        if found is None:
+            continue
+        dataset = official.read(found)
+        path = store.path_of(entry.name)
+        store.save(dataset, path)
+        state = "verified" if dataset.verified else "not the official checksums"
+        print(f"{dataset.label}: {found.folder} -> {path} ({state})")
+        imported += 1
+    if not imported:
+        wanted = "; ".join(
+            f"{entry.name}: {local.wanted_files(entry)}" for entry in catalog.ENTRIES.values()
+        )
+        raise FileNotFoundError(
+            f"{folder} must hold official files of a data set, directly or in a folder named as "
+            f"the set. Looked for: {wanted}"
+        )
+    return 0
+
+
+def _table(*columns: str) -> Table:
+    table = Table()
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _source(entry: Entry, folder: Path | None) -> tuple[str, str]:
+    """Returns the source that would serve a set and where that is."""
+    if folder is not None:
+        found = local.find(entry, folder)
+        if found is None:
+            return "nothing: the folder does not have it", str(folder)
+        return "official files", str(found.folder)
+    path = store.path_of(entry.name)
+    if path.exists():
+        try:
+            store.describe(path)
+        except ValueError:
+            return "nothing: the store's file is damaged", str(path)
+        return "the store", str(path)
+    if tfds.is_prepared(entry):
+        return "TensorFlow Datasets, prepared", str(tfds.data_dir())
+    if entry.tfds_url:
+        return "TensorFlow Datasets, a download; without network synthetic", entry.tfds_url
+    return "synthetic digits in its place", entry.homepage
+
+
+def _at_hand(entry: Entry, folder: Path | None) -> tuple[Dataset, str] | None:
+    """Returns a set that can be had without the network, and where it was."""
+    if folder is not None:
+        found = local.find(entry, folder)
+        return (official.read(found), str(found.folder)) if found else None
+    path = store.path_of(entry.name)
+    return (store.load(path), str(path)) if path.exists() else None
+
+
+def _not_at_hand(entry: Entry) -> FileNotFoundError:
+    return FileNotFoundError(
+        f"{entry.title} must be in a folder (--data or KERASDL_DATA) or in the store, "
+        f"{store.path_of(entry.name)}. Received: neither."
+    )
+
+
+def _entry(name: str) -> Entry:
+    known = catalog.canonical(name)
+    if known not in catalog.ENTRIES:
+        raise ValueError(f"NAME must be one of {', '.join(catalog.ENTRIES)}. Received: {name!r}")
+    return catalog.ENTRIES[known]
+
+
+def _checksums(entry: Entry, dataset: Dataset) -> tuple[str, bool]:
+    if dataset.verified:
+        # Sets of single images have no checksum of the publisher's.
+        return ("as published" if entry.content_sha256 else "official"), True
+    if dataset.partial or dataset.partial_test:
+        return "a part: none to compare with", True
+    if dataset.source == "tfds":
+        return "other order: none to compare with", True
+    return "NOT the official ones", False
+
+
+def _labels(entry: Entry, dataset: Dataset) -> tuple[str, bool]:
+    """Says how many images each class has, and whether every class is there."""
+    counts = Counter(np.concatenate([dataset.train.labels, dataset.test.labels]).tolist())
+    missing = [name for label, name in enumerate(entry.class_names) if not counts[label]]
+    if missing:
+        return f"NONE of {', '.join(missing)}", False
+    return f"{len(counts)} classes of {min(counts.values())} to {max(counts.values())}", True
+
+
+def _count(count: int, whole: int) -> str:
+    return official.partial(count, whole) or str(count)
