@@ -28,7 +28,7 @@ class PatchWhitening(keras.layers.Layer):  # type: ignore[misc]
     """
 
     def __init__(self, kernel_size: int = 2, epsilon: float = 5e-4, **kwargs: Any) -> None:
-        super().__init__(trainable=False, **kwargs)
+        super().__init__(**{"trainable": False, **kwargs})
         self.kernel_size, self.epsilon = kernel_size, epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

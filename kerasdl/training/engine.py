@@ -78,10 +78,8 @@ class Engine:
             ValueError: If `train` is empty.
             FloatingPointError: If the loss becomes NaN or infinite.
         """
-        if len(train) == 0:
-            raise ValueError("expected at least one training example. Received: 0")
-        run_steps, steps = self._compile(train, training, seed)
         epochs = training.num_epochs(len(train))
+        run_steps, steps = self._compile(train, training, seed)
         container = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,

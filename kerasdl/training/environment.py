@@ -23,6 +23,7 @@ def start_tensorflow() -> None:
     """
     if "tensorflow" in sys.modules:
         return
+    _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     # 3: on a machine without a GPU even the search for one is logged as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -42,7 +43,11 @@ def start_tensorflow() -> None:
             for line in caught.read().decode(errors="replace").splitlines():
                 if not done or not (line.startswith("I0000") or "absl::InitializeLog" in line):
                     print(line, file=sys.stderr)
-    backend = keras.backend.backend()
+    # Without the variable, Keras's own configuration file decides.
+    _check_backend(keras.backend.backend())
+
+
+def _check_backend(backend: str) -> None:
     if backend != "tensorflow":
         raise ValueError(
             "training needs Keras on TensorFlow. Received: the backend "

@@ -59,7 +59,14 @@ class Training(recipe.Struct, frozen=True):
     ] = False
 
     def num_epochs(self, num_examples: int) -> int:
-        """Returns the epochs of a training on `num_examples` images: `epochs`, or as many
-        more as `minimum_images` takes.
+        """Returns the epochs of a training: `epochs`, or as many more as `minimum_images` takes.
+
+        Args:
+            num_examples: Training images, >= 1.
+
+        Raises:
+            ValueError: If there are none.
         """
+        if num_examples < 1:
+            raise ValueError(f"expected at least one training example. Received: {num_examples}")
         return max(self.epochs, -(-self.minimum_images // num_examples))

@@ -1,0 +1,65 @@
+"""What all tests share: no log noise, no network, nothing written outside tmp_path."""
+
+import os
+import sys
+
+# Before the first import of TensorFlow.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Tests choose their data themselves; those on real data take REAL_DATA below.
+REAL_DATA = os.environ.pop("KERASDL_DATA", None)
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path_factory, monkeypatch):
+    """An empty store for every test, never the user's."""
+    monkeypatch.setenv("KERASDL_HOME", str(tmp_path_factory.mktemp("kerasdl-home")))
+
+
+@pytest.fixture
+def real_data():
+    """The folder of real data sets, or a skip that names the variable."""
+    if not REAL_DATA:
+        pytest.skip("KERASDL_DATA is not set: no real data at hand")
+    return REAL_DATA
+
+
+@pytest.fixture
+def examples():
+    """Makes `n` learnable examples: the class is where the bright band is."""
+    from kerasdl.datasets.dataset import Examples
+
+    def make(n=64, shape=(12, 12, 3), num_classes=3, seed=0):
+        generator = np.random.default_rng(seed)
+        labels = (np.arange(n) % num_classes).astype(np.int32)
+        images = generator.integers(0, 100, (n, *shape), dtype=np.uint8)
+        band = shape[0] // num_classes
+        for i, label in enumerate(labels):
+            images[i, label * band : (label + 1) * band] += 120
+        return Examples(images, labels)
+
+    return make
+
+
+@pytest.fixture
+def run_python():
+    """Runs `python ARGS` in a child process and returns it with its output as text."""
+    import subprocess
+
+    def run(*arguments, cwd=None, timeout=300, **environment):
+        variables = {**os.environ, **environment}
+        for name in [name for name, value in variables.items() if value is None]:
+            del variables[name]
+        return subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=cwd,
+            env=variables,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    return run

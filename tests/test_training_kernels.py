@@ -1,0 +1,85 @@
+"""The fused kernels compute what Keras's own layers compute."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl.training.kernels import fused_kernels
+
+
+def make_model(policy, **norm):
+    keras.utils.set_random_seed(0)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        inner = keras.Sequential(
+            [
+                keras.Input((6, 6, 5)),
+                keras.layers.Conv2D(7, 3, padding="same"),
+                keras.layers.BatchNormalization(momentum=0.8, **norm),
+            ]
+        )
+        return keras.Sequential(
+            [keras.Input((6, 6, 5)), inner, keras.layers.Flatten(), keras.layers.Dense(3)]
+        )
+    finally:
+        keras.config.set_dtype_policy(before)
+
+
+def train(model, fused):
+    import contextlib
+
+    generator = np.random.default_rng(0)
+    x = generator.normal(2.0, 3.0, (32, 6, 6, 5)).astype("float32")
+    y = generator.integers(0, 3, 32)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05), loss, jit_compile=False)
+    with fused_kernels(model) if fused else contextlib.nullcontext():
+        model.fit(x, y, batch_size=8, epochs=2, shuffle=False, verbose=0)
+    return model
+
+
+@pytest.mark.parametrize("norm", [{}, {"scale": False}, {"center": False}])
+@pytest.mark.parametrize(("policy", "tolerance"), [("float32", 1e-4), ("mixed_bfloat16", 3e-2)])
+def test_fused_training_is_keras_training(policy, tolerance, norm):
+    plain = train(make_model(policy, **norm), fused=False)
+    fused = train(make_model(policy, **norm), fused=True)
+    for one, other in zip(plain.variables, fused.variables, strict=True):
+        np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance, err_msg=one.path)
+
+
+def test_the_fused_kernel_is_really_used_and_taken_back(monkeypatch):
+    import tensorflow as tf
+
+    calls = []
+    kernel = tf.raw_ops.FusedBatchNormV3
+    monkeypatch.setattr(
+        tf.raw_ops, "FusedBatchNormV3", lambda **kw: calls.append(1) or kernel(**kw)
+    )
+    model = make_model("float32")
+    train(model, fused=True)
+    assert calls
+    norm = model.layers[0].layers[-1]
+    assert "call" not in vars(norm)
+
+
+def test_inference_and_frozen_layers_keep_the_moving_statistics():
+    model = make_model("float32")
+    norm = model.layers[0].layers[-1]
+    norm.trainable = False
+    before = norm.moving_mean.numpy()
+    train(model, fused=True)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), before)
+
+
+def test_layers_the_kernel_cannot_serve_are_left_alone():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 5)),
+            keras.layers.BatchNormalization(axis=1),
+            keras.layers.Flatten(),
+            keras.layers.BatchNormalization(),
+        ]
+    )
+    with fused_kernels(model):
+        assert not any("call" in vars(layer) for layer in model.layers)
