@@ -9,6 +9,7 @@ a limit, and SciPy is given the unpacked file.
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -37,22 +38,10 @@ def parse(content: bytes, name: str, *, max_items: int, limit: int) -> tuple[Ima
         ValueError: If header, shapes, types or labels are not SVHN's, or the
             file is truncated or unpacks to more than `limit`.
     """
-    # SciPy takes a quarter of a second to import; only this data set needs it.
-    from scipy.io import loadmat, whosmat
-    from scipy.io.matlab import MatReadError
-
-    plain = io.BytesIO(_unpack(content, name, limit))
+    plain = _unpack(content, name, limit)
     del content
-    try:
-        variables = {variable: (shape, kind) for variable, shape, kind in whosmat(plain)}
-        _check_variables(variables, name, max_items)
-        plain.seek(0)
-        arrays = loadmat(plain, variable_names=["X", "y"])
-    except (MatReadError, TypeError, KeyError, IndexError, OSError, NotImplementedError) as error:
-        raise ValueError(
-            f"{name} must be a MATLAB 5 file. Received: damaged data ({error}). "
-            "Copy or download it again."
-        ) from error
+    _check_variables(_with_scipy("whosmat", plain, name), name, max_items)
+    arrays = _with_scipy("loadmat", plain, name, variable_names=["X", "y"])
     images, labels = arrays["X"], arrays["y"].reshape(-1)
     low, high = labels.min(), labels.max()
     if low < 1 or high > 10 or (labels != labels.astype(np.int32)).any():
@@ -65,10 +54,35 @@ def parse(content: bytes, name: str, *, max_items: int, limit: int) -> tuple[Ima
     return np.ascontiguousarray(images.transpose(3, 0, 1, 2)), labels
 
 
+def _with_scipy(function: str, plain: bytes, name: str, **arguments: Any) -> Any:
+    """Calls a function of scipy.io on an unpacked file, so that its errors name the file."""
+    # SciPy takes a quarter of a second to import; only this data set needs it.
+    import scipy.io
+
+    try:
+        return getattr(scipy.io, function)(io.BytesIO(plain), **arguments)
+    except (
+        scipy.io.matlab.MatReadError,
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        OSError,
+        NotImplementedError,
+        MemoryError,
+    ) as error:
+        raise ValueError(
+            f"{name} must be a MATLAB 5 file. Received: damaged data ({error}). "
+            "Copy or download it again."
+        ) from error
+
+
 def _check_variables(
-    variables: dict[str, tuple[tuple[int, ...], str]], name: str, max_items: int
+    listed: list[tuple[str, tuple[int, ...], str]], name: str, max_items: int
 ) -> None:
     """Refuses a file whose declared variables are not SVHN's, before any array is made."""
+    variables = {variable: (shape, kind) for variable, shape, kind in listed}
     shape, kind = variables.get("X", ((), "missing"))
     if kind != "uint8" or len(shape) != 4 or shape[:3] != (32, 32, 3):
         raise ValueError(

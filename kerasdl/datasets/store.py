@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+import kerasdl
 from kerasdl.datasets.dataset import Dataset, Examples, content_sha256
 from kerasdl.datasets.npz import read_npz
 from kerasdl.files import atomic_open
@@ -174,7 +175,8 @@ def cached(
 
 def _fingerprint(key: str, files: Iterable[Path]) -> str | None:
     """Returns a checksum of the files' names, sizes and times; None if they are too fresh."""
-    digest = hashlib.sha256(f"{FORMAT} {key}".encode())
+    # Another version of the readers may read the same files differently.
+    digest = hashlib.sha256(f"{FORMAT} {kerasdl.__version__} {key}".encode())
     newest = 0
     for file in files:
         state = file.stat()
