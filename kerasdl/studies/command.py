@@ -13,7 +13,7 @@ import msgspec
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.reporting.record import Record, Reported
-from kerasdl.studies import networks
+from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.training.settings import Training
 
 INTERRUPTED = 130
@@ -96,13 +96,13 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"run folder (runs/{app.name} where free); a run interrupted there is continued",
     )
-    recipe.add_options(parser, networks.Recipe, title="comparison")
-    recipe.add_options(parser, networks.Data, title="data")
+    recipe.add_options(parser, Recipe, title="comparison")
+    recipe.add_options(parser, Data, title="data")
     recipe.add_options(parser, Training, title="training, of every chosen network")
     return parser
 
 
-def make_recipe(app: App, options: Mapping[str, Any]) -> networks.Recipe:
+def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     """Makes the recipe: preset, then the file, then the options, then `--set`.
 
     Args:
@@ -122,8 +122,8 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> networks.Recipe:
                 f"{options['recipe']} is a recipe of the app {written_for!r}. "
                 f"Received: the app {app.name!r}"
             )
-    changes = recipe.merge(changes, _chosen(networks.Recipe, options))
-    changes = recipe.merge(changes, {"data": _chosen(networks.Data, options)})
+    changes = recipe.merge(changes, _chosen(Recipe, options))
+    changes = recipe.merge(changes, {"data": _chosen(Data, options)})
     for_all = _chosen(Training, options)
     if "epochs" in for_all:
         # Asked for in so many words, the number of epochs is that number.
@@ -136,7 +136,7 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> networks.Recipe:
     for name in models if isinstance(models, list | tuple) else ():
         # Before anything else: a misspelt model would show as a misspelt table.
         registry.get(str(name))
-    return networks.resolve(base, app.training, changes)
+    return resolve(base, app.training, changes)
 
 
 def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[st
     return {name: value for name, value in options.items() if name in names}
 
 
-def _run(app: App, plan: networks.Recipe, options: Mapping[str, Any], command: str) -> int:
+def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> int:
     from rich.console import Console
 
     from kerasdl import files
@@ -173,7 +173,9 @@ def _run(app: App, plan: networks.Recipe, options: Mapping[str, Any], command: s
     from kerasdl.training.environment import start_tensorflow
 
     start_tensorflow()
-    study = networks.Study(
+    from kerasdl.studies.networks import Study
+
+    study = Study(
         plan,
         dataset,
         splits,
@@ -194,7 +196,7 @@ def _run(app: App, plan: networks.Recipe, options: Mapping[str, Any], command: s
     return INTERRUPTED if result.status == "interrupted" else 0
 
 
-def _free_folder(name: str, plan: networks.Recipe) -> Path:
+def _free_folder(name: str, plan: Recipe) -> Path:
     """Returns runs/<name>, or the first runs/<name>-N whose recipe is this one or none."""
     from kerasdl.reporting import record
 
@@ -214,8 +216,7 @@ def _banner(console: Any, label: str, synthetic: bool) -> None:
     from rich.text import Text
 
     if synthetic:
-        text = f"{label}
-The images are rendered: no figure of this run speaks of real data."
+        text = f"{label}\nThe images are rendered: no figure of this run speaks of real data."
         console.print(Panel(Text(text), border_style="bold red", title="synthetic data"))
     else:
         console.print(Text(label, style="bold"))
