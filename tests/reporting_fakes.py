@@ -27,7 +27,7 @@ def _logits(
     hard = np.random.default_rng(99).normal(size=(len(labels), k))
     noise = shared * hard + np.sqrt(1 - shared**2) * rng.normal(size=(len(labels), k))
     # Label 3 looks like label 5.
-    noise[labels == 3 % k, 5 % k] += 0.9
+    noise[labels == 3 % k, 5 % k] += 1.5
     return 3.0 * (noise + skill * np.eye(k)[labels])
 
 

@@ -146,9 +146,26 @@ def test_a_lead_that_changes_from_seed_to_seed_is_no_win() -> None:
     (found,) = statistics.compare_all(runs, predictions)
     assert found.p_images < 0.001
     assert found.p_seeds is not None
+    assert found.p_seeds == pytest.approx((paired_t([0.08, 0.002, -0.002]) or 0) / 2)
     assert found.p_seeds > 0.05
     assert found.better is None
     assert "within the noise from seed to seed (+8.00, +0.20, -0.20 points)" in found.verdict
+
+
+def test_a_steady_lead_passes_one_sided() -> None:
+    # t = 3.5 with two degrees of freedom: 0.073 on both sides, 0.036 on the leader's.
+    runs, predictions = _study(
+        {
+            "a": [_right(1000, range(0, 10)) for _ in range(3)],
+            "b": [_right(1000, range(500, 500 + n)) for n in (40, 60, 100)],
+        }
+    )
+    (found,) = statistics.compare_all(runs, predictions)
+    both = paired_t([0.03, 0.05, 0.09])
+    assert both is not None
+    assert 0.05 < both < 0.1
+    assert found.p_seeds == pytest.approx(both / 2)
+    assert found.better == "a"
 
 
 def test_two_seeds_must_point_the_same_way() -> None:

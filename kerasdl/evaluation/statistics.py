@@ -21,11 +21,13 @@ between seeds; assumed is that the test images are independent draws. Holm's
 method ("A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian
 Journal of Statistics 6 (1979), pp. 65-70) corrects for the number of pairs.
 
-**The training.** The test above speaks of these trained networks. Whether
-another seed would say the same is asked by a paired t-test over the seeds,
-from three seeds on. It is a second gate, not adjusted for the number of pairs:
-with three seeds an adjusted one could hardly ever pass. With two seeds both
-must point the same way; with one the verdict says that this noise is unknown.
+**The training.** The test above speaks of these trained networks, and says
+which of the two leads. Whether other seeds would agree with that direction is
+asked by a paired t-test over the seeds, from three seeds on, one-sided because
+the direction is given. It is a second gate, not adjusted for the number of
+pairs: with three seeds an adjusted one could hardly ever pass. With two seeds
+both must point the same way; with one the verdict says that this noise is
+unknown.
 
 A model is called better only if both gates pass; so a verdict errs towards
 "tied within noise" (Bouthillier et al., "Accounting for Variance in Machine
@@ -143,7 +145,9 @@ def compare_all(runs: Sequence[Run], predictions: Predictions) -> list[Compariso
 
 def _decide(pair: _Pair, p_images: float) -> Comparison:
     p_values = [mcnemar(*counts) for counts in zip(pair.only_first, pair.only_second, strict=True)]
-    p_seeds = paired_t(pair.differences)
+    both_sides = paired_t(pair.differences)
+    # The mean lies on the leader's side, so half of it is the tail on the other.
+    p_seeds = None if both_sides is None else both_sides / 2
     leader = pair.models[0] if pair.difference >= 0 else pair.models[1]
     if p_seeds is not None:
         steady = p_seeds < LEVEL

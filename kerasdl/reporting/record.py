@@ -133,7 +133,8 @@ class Comparison(Struct, frozen=True):
         p_values: McNemar's exact two-sided p per seed, not adjusted.
         p_images: Exact p over all seeds with the test image as the unit,
             adjusted (Holm) for the number of comparisons.
-        p_seeds: Paired t-test over the seeds; null below three seeds.
+        p_seeds: One-sided paired t-test over the seeds, that the lead is no
+            accident of the seeds; null below three seeds.
         better: The name of the model that is better beyond noise; null when tied.
         verdict: One sentence, "tied within noise" included.
     """

@@ -26,13 +26,15 @@ def plain(name: str) -> str:
             character.
     """
     kept = []
-    for character in " ".join(name.split()):
+    for character in _BREAKS.sub(" ", name).strip(" "):
         category = unicodedata.category(character)
         bidi = unicodedata.bidirectional(character) in _DIRECTION
         kept.append("\ufffd" if category in ("Cc", "Cs") or bidi else character)
     return "".join(kept) or NOTHING
 
 
+# Not all white space: narrow no-break spaces belong to our own numbers.
+_BREAKS = re.compile("[\\t\\n\\v\\f\\r\\x1c-\\x1f\\x85\\u2028\\u2029 ]+")
 _DIRECTION = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
@@ -93,8 +95,8 @@ def quantity(value: float) -> str:
     """Returns three significant digits with a unit prefix: "555 M"."""
     for prefix, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= size * 0.9995:
-            scaled = value / size
-            digits = max(0, 2 - math.floor(math.log10(scaled) + 1e-9))
+            scaled = float(f"{value / size:.3g}")
+            digits = max(0, 2 - math.floor(math.log10(scaled)))
             return f"{scaled:.{digits}f}{THIN}{prefix}"
     return f"{value:.0f}"
 
