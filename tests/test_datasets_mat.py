@@ -66,7 +66,7 @@ def test_wrong_variables_are_refused_before_they_are_read(variables, message):
 def test_a_missing_variable_is_named():
     file = io.BytesIO()
     savemat(file, {"X": np.zeros((32, 32, 3, 2), np.uint8)})
-    with pytest.raises(ValueError, match="must hold y.*Received: missing"):
+    with pytest.raises(ValueError, match=r"must hold y.*Received: missing"):
         parse(file.getvalue())
 
 
@@ -87,7 +87,7 @@ def test_a_zlib_bomb_is_not_unpacked_past_the_limit():
     content = fakes.mat(12)[0]
     bomb = zlib.compress(struct.pack("<2I", 14, 10**8) + bytes(10**8), 9)
     assert len(bomb) < 10**6
-    with pytest.raises(ValueError, match="some.mat must unpack to at most 1000000"):
+    with pytest.raises(ValueError, match=r"some.mat must unpack to at most 1000000"):
         parse(with_element(content, 15, bomb))
 
 
