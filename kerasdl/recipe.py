@@ -12,7 +12,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import msgspec
 
@@ -57,6 +57,8 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """
     try:
         content = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"expected a TOML file. Received: {path}, no such file") from None
     except IsADirectoryError:
         raise ValueError(f"a recipe is a TOML file. Received the folder {path}") from None
     try:
@@ -121,6 +123,14 @@ def parse_assignment(text: str) -> dict[str, Any]:
         at = at.setdefault(parent, {})
     at[last] = parsed
     return nested
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, not a page of usage before it."""
+
+    def error(self, message: str) -> NoReturn:
+        """Prints the error and where help is, and exits with code 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 
 def add_options(

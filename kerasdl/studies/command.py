@@ -69,7 +69,7 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
 
 def make_parser(app: App) -> argparse.ArgumentParser:
     """Returns the parser of an app; options that are not given are absent from its result."""
-    parser = argparse.ArgumentParser(
+    parser = recipe.Parser(
         prog=f"python -m kerasdl.apps.{app.name}",
         description=app.description,
         argument_default=argparse.SUPPRESS,
@@ -160,7 +160,7 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
         plan.data.dataset,
         data_dir=options.get("data"),
         seed=plan.data.split_seed,
-        notify=lambda text: console.print(text, highlight=False, markup=False),
+        notify=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
     )
     splits = split(
         dataset,
@@ -241,5 +241,7 @@ def _conclude(console: Any, result: Record, folder: Path) -> None:
         )
     console.print(table)
     for comparison in result.comparisons:
-        console.print(comparison.verdict, highlight=False, markup=False)
-    console.print(f"Report: {folder / 'report.html'}", highlight=False, markup=False)
+        console.print(comparison.verdict, highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"Report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True
+    )

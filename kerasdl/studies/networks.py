@@ -157,6 +157,7 @@ class Study:
             f"{epochs} epochs in {engine.train_seconds:.0f} s "
             f"({run.images_per_second:,.0f} images/s, {precision})",
             highlight=False,
+            soft_wrap=True,
         )
         return run, logits
 
@@ -194,7 +195,13 @@ class Study:
         stored = Predictions.load(self.folder / "predictions.npz") if old.runs else None
         if stored is not None:
             self.predictions = stored
-            self.console.print(f"{self.folder}: {len(old.runs)} finished runs are kept")
+            count = len(old.runs)
+            self.console.print(
+                f"{self.folder}: kept {count} finished {'run' if count == 1 else 'runs'}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
         self.record = msgspec.structs.replace(self.record, runs=old.runs, created=old.created)
 
 

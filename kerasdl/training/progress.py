@@ -64,7 +64,7 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
             self._bar.update(self._task, completed=done, state=state)
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
-            self._console.print(f"{self._title}: {state}", highlight=False)
+            self._console.print(f"{self._title}: {state}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Removes the bar."""

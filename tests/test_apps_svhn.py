@@ -1,0 +1,292 @@
+"""The app as its user types it, on tiny data."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import jsonschema
+import numpy as np
+import pytest
+from PIL import Image
+
+from kerasdl import recipe
+from kerasdl.apps import cifar10, reproduce, svhn
+from kerasdl.evaluation.predictions import Predictions
+from kerasdl.reporting import record
+from kerasdl.studies.command import make_parser, make_recipe
+
+TINY = ["--epochs", "1", "--train-size", "200", "--validation-fraction", "0.2"]
+
+
+@pytest.fixture(scope="module")
+def folder_of_images(tmp_path_factory):
+    """A person's own images: three classes with names of their own, odd sizes and modes."""
+    root = tmp_path_factory.mktemp("my images")
+    generator = np.random.default_rng(0)
+    for part, count in (("train", 40), ("test", 10)):
+        for label, name in enumerate(("apple", "<b>pear", "Zwetschge 3")):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 90, (36, 34, 3), dtype=np.uint8)
+                pixels[:, 10 * label : 10 * label + 10] += 150
+                suffix = ("png", "jpg", "bmp", "tiff")[i % 4]
+                Image.fromarray(pixels).save(folder / f"{i}.{suffix}")
+    return root
+
+
+def run(app, *arguments):
+    return app.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def finished(folder_of_images, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "first"
+    arguments = ["--dataset", folder_of_images, "--models", "lenet5,smallnet", "--seeds", 2]
+    arguments += ["--epochs", 4, "--batch-size", 16, "--out", out]
+    assert run(svhn, *arguments) == 0
+    return out, arguments
+
+
+def test_a_run_leaves_everything_a_report_needs(finished):
+    out, _ = finished
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"results.json", "recipe.toml", "history.csv", "predictions.npz", "README.md"} <= names
+    assert {"report.html", "figures/curves.png", "models/lenet5-seed1.keras"} <= names
+    assert not any(name.split("/")[-1].startswith(".") for name in names)
+    content = json.loads((out / "results.json").read_text())
+    jsonschema.validate(content, record.json_schema())
+    result = record.read(out / "results.json")
+    assert result.status == "complete"
+    assert [(r.model, r.seed) for r in result.runs] == [
+        ("lenet5", 0), ("smallnet", 0), ("lenet5", 1), ("smallnet", 1),
+    ]  # fmt: skip
+    assert result.reported == []  # these are not SVHN's images
+    assert set(result.dataset.class_names) == {"apple", "<b>pear", "Zwetschge 3"}
+    stored = Predictions.load(out / "predictions.npz")
+    for one in result.runs:
+        scores = stored.get(one.model, one.seed, one.settings)
+        accuracy = (scores.argmax(axis=1) == stored.labels).mean()
+        assert one.metrics.test_accuracy == pytest.approx(accuracy)
+        assert len(one.history["loss"]) == one.epochs == 4
+    assert "<b>pear" not in (out / "report.html").read_text()
+
+
+def test_it_learns_the_persons_own_classes_and_keeps_their_names(finished):
+    import keras
+
+    from kerasdl.models.labels import class_names
+
+    out, _ = finished
+    result = record.read(out / "results.json")
+    assert max(s.test_accuracy.mean for s in result.summary) > 0.8
+    model = keras.saving.load_model(out / "models" / "smallnet-seed0.keras")
+    assert list(class_names(model)) == result.dataset.class_names
+    assert model.input_shape[1:] == tuple(result.dataset.image_shape)
+
+
+def test_the_same_recipe_gives_the_same_numbers(finished, tmp_path):
+    out, arguments = finished
+    again = [*arguments[:-1], tmp_path / "again"]
+    assert run(svhn, *again) == 0
+    one, other = (record.read(o / "results.json") for o in (out, tmp_path / "again"))
+    assert [r.metrics for r in one.runs] == [r.metrics for r in other.runs]
+    assert [r.history for r in one.runs] == [r.history for r in other.runs]
+    left, right = (Predictions.load(o / "predictions.npz") for o in (out, tmp_path / "again"))
+    np.testing.assert_array_equal(left.get("smallnet", 1, {}), right.get("smallnet", 1, {}))
+
+
+def test_a_record_is_reproduced(finished, tmp_path, capsys):
+    out, _ = finished
+    assert run(reproduce, out, "--out", tmp_path / "again") == 0
+    assert "reproduced" in capsys.readouterr().out
+
+
+def test_starting_again_keeps_what_is_finished(finished, capsys, monkeypatch):
+    from kerasdl.training.engine import Engine
+
+    out, arguments = finished
+    before = (out / "results.json").read_bytes()
+    monkeypatch.setattr(Engine, "fit", lambda *a, **k: pytest.fail("trained again"))
+    assert run(svhn, *arguments) == 0
+    assert "kept 4 finished runs" in capsys.readouterr().out
+    after = record.read(out / "results.json")
+    assert after.runs == json_record(before).runs
+
+
+def json_record(content):
+    import msgspec
+
+    return msgspec.json.decode(content, type=record.Record)
+
+
+def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(finished, capsys):
+    out, arguments = finished
+    before = (out / "results.json").read_bytes()
+    assert run(svhn, *arguments, "--learning-rate", "0.5") == 2
+    error = capsys.readouterr().err
+    assert "training.lenet5.learning_rate: 0.002 -> 0.5" in error
+    assert (out / "results.json").read_bytes() == before
+    assert "learning_rate = 0.5" not in (out / "recipe.toml").read_text()
+
+
+def test_synthetic_data_is_said_everywhere(tmp_path, capsys):
+    out = tmp_path / "run"
+    assert run(svhn, "--dataset", "synthetic", "--models", "lenet5", *TINY, "--out", out) == 0
+    result = record.read(out / "results.json")
+    assert result.dataset.source == "synthetic"
+    assert result.reported == []
+    assert "synthetic data" in capsys.readouterr().out
+    assert "SYNTHETIC" in (out / "README.md").read_text()
+    assert "SYNTHETIC" in (out / "report.html").read_text()
+
+
+def test_interruption_keeps_and_reports_what_is_finished(tmp_path, monkeypatch, capsys):
+    from kerasdl.training.engine import Engine
+
+    fit, calls = Engine.fit, []
+
+    def interrupted(self, *arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return fit(self, *arguments, **keywords)
+
+    out = tmp_path / "run"
+    arguments = ["--dataset", "synthetic", "--models", "lenet5,smallnet", *TINY, "--out", out]
+    monkeypatch.setattr(Engine, "fit", interrupted)
+    assert run(svhn, *arguments) == 130
+    result = record.read(out / "results.json")
+    assert result.status == "interrupted"
+    assert [r.model for r in result.runs] == ["lenet5"]
+    assert (out / "report.html").exists()
+    monkeypatch.setattr(Engine, "fit", fit)
+    assert run(svhn, *arguments) == 0
+    assert [r.model for r in record.read(out / "results.json").runs] == ["lenet5", "smallnet"]
+    assert "kept 1 finished run" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "kerasdl.apps.svhn", "--dataset", "synthetic", "--out", out]
+    command += ["--models", "lenet5,resnet20", "--train-size", "2000", "--epochs", "1"]
+    command += ["--set", "training.resnet20.epochs=5000"]
+    child = subprocess.Popen(
+        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    deadline = time.monotonic() + 240
+    while not (out / "models" / "lenet5-seed0.keras").exists():
+        assert child.poll() is None, child.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    time.sleep(8)  # into the second model
+    child.send_signal(signal.SIGINT)
+    _, error = child.communicate(timeout=120)
+    assert child.returncode == 130, error
+    assert "Traceback" not in error
+    result = record.read(out / "results.json")
+    assert result.status == "interrupted"
+    assert [r.model for r in result.runs] == ["lenet5"]
+    assert (out / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "lenet"], "Did you mean 'lenet5'?"),
+        (["--models", "lenet5,lenet5"], "each model once"),
+        (["--set", "training.lenet5.epoch=3"], "did you mean 'epochs'?"),
+        (["--set", "training.lenet5.epochs=0"], "Expected `int` >= 1"),
+        (["--recipe", "/no/such.toml"], "/no/such.toml"),
+        (["--dataset", "svnh"], "svnh"),
+        (["--data", "/no/such/folder"], "/no/such/folder"),
+        (["--dataset", "synthetic", "--train-size", "0"], "0"),
+        (["--dataset", "synthetic", "--train-size", "99999999"], "99999999"),
+        (["--dataset", "synthetic", "--strategy", "mirrored", *TINY], "needs at least one GPU"),
+    ],
+)
+def test_a_users_error_is_one_line_and_nothing_is_written(tmp_path, capsys, arguments, message):
+    out = tmp_path / "run"
+    assert run(svhn, *arguments, "--out", out) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+    assert not out.exists()
+
+
+def test_an_option_that_does_not_exist_exits_with_2(capsys):
+    for arguments in (["--epoch", "3"], ["--models", ","], ["--preset", "huge"]):
+        with pytest.raises(SystemExit) as caught:
+            run(svhn, *arguments)
+        assert caught.value.code == 2
+        error = capsys.readouterr().err
+        assert arguments[0] in error
+        assert len(error.strip().splitlines()) == 1
+
+
+def test_options_change_only_what_they_say():
+    def plan(*arguments):
+        return make_recipe(svhn.APP, vars(make_parser(svhn.APP).parse_args(arguments)))
+
+    base = plan()
+    assert base.models == ("lenet5", "smallnet")
+    assert plan("--epochs", "3").training["lenet5"].num_epochs(10) == 3
+    changed = plan("--models", "vgg16", "--batch-size", "64", "--set", "training.vgg16.shift=1")
+    assert changed.training["vgg16"].batch_size == 64
+    assert changed.training["vgg16"].shift == 1
+    assert changed.training["vgg16"].epochs == svhn.TRAINING["vgg16"].epochs
+    assert list(changed.training) == ["vgg16"]
+    assert len(plan("--preset", "full").models) == 8
+
+
+def test_a_recipe_file_states_only_its_difference(tmp_path):
+    path = tmp_path / "my.toml"
+    path.write_text('models = ["resnet20"]\n[training.resnet20]\nepochs = 7\n')
+    options = vars(make_parser(svhn.APP).parse_args(["--recipe", str(path), "--seeds", "2"]))
+    plan = make_recipe(svhn.APP, options)
+    assert plan.training["resnet20"].epochs == 7
+    assert plan.training["resnet20"].optimizer == "sgd"
+    assert plan.seeds == 2
+    whole = tmp_path / "whole.toml"
+    whole.write_text(recipe.to_toml(plan))
+    options = vars(make_parser(svhn.APP).parse_args(["--recipe", str(whole)]))
+    assert make_recipe(svhn.APP, options) == plan
+    with pytest.raises(ValueError, match="a recipe of the app 'svhn'"):
+        make_recipe(cifar10.APP, options)
+
+
+def test_reproduce_says_when_a_figure_is_outside_its_spread():
+    old = record.Spread(0.90, 0.002, 3)
+    assert reproduce.agrees(old, record.Spread(0.90, None, 1)) is True
+    assert reproduce.agrees(old, record.Spread(0.905, 0.002, 3)) is True
+    assert reproduce.agrees(old, record.Spread(0.91, 0.002, 3)) is False
+    assert reproduce.agrees(record.Spread(0.90, None, 1), record.Spread(0.91, None, 1)) is None
+
+
+def test_reproduce_wants_a_record(tmp_path, capsys):
+    assert run(reproduce, tmp_path) == 2
+    assert "expected a folder with a results.json" in capsys.readouterr().err
+
+
+def test_the_real_part_of_svhn_is_labelled_partial(real_data, tmp_path):
+    out = tmp_path / "run"
+    assert run(svhn, "--data", real_data, "--models", "lenet5", *TINY, "--out", out) == 0
+    result = record.read(out / "results.json")
+    assert result.dataset.name == "svhn"
+    if result.dataset.partial:
+        assert result.dataset.partial.endswith("of 73257")
+        assert result.dataset.partial in (out / "README.md").read_text()
+    assert result.reported
+
+
+def test_the_networks_run_on_cifar10(real_data, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["--study", "networks", "--data", real_data, "--models", "smallnet"]
+    assert run(cifar10, *arguments, *TINY, "--out", out) == 0
+    result = record.read(out / "results.json")
+    assert result.dataset.name == "cifar10"
+    assert result.dataset.verified
+    assert result.dataset.test == 10_000
