@@ -86,17 +86,14 @@ def import_folder(name: str) -> int:
     folder = Path(name).expanduser()
     if not folder.is_dir():
         raise FileNotFoundError(f"DIR must be a folder. Received: {folder}")
-    imported = 0
-    for entry in catalog.ENTRIES.values():
-        found = local.find(entry, folder)
-        if found is None:
-            continue
+    places = [local.find(entry, folder) for entry in catalog.ENTRIES.values()]
+    imported = _unambiguous([found for found in places if found is not None])
+    for found in imported:
         dataset = official.read(found)
-        path = store.path_of(entry.name)
+        path = store.path_of(found.entry.name)
         store.save(dataset, path)
         state = "verified" if dataset.verified else "not the official checksums"
         print(f"{dataset.label}: {found.folder} -> {path} ({state})")
-        imported += 1
     if not imported:
         wanted = "; ".join(
             f"{entry.name}: {local.wanted_files(entry)}" for entry in catalog.ENTRIES.values()
@@ -113,6 +110,26 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _unambiguous(places: list[local.Found]) -> list[local.Found]:
+    """Refuses files that could be of two sets, unless the folder's name tells which.
+
+    MNIST's and Fashion-MNIST's files have the same names, and a part of either
+    has no known checksum.
+    """
+    chosen = []
+    for found in places:
+        same = [other for other in places if other.files and other.files == found.files]
+        if len(same) < 2 or found.folder.resolve().name == found.entry.name:
+            chosen.append(found)
+        elif all(other.folder.resolve().name != other.entry.name for other in same):
+            names = " or ".join(other.entry.name for other in same)
+            raise ValueError(
+                f"The files in {found.folder} must be in a folder named as their data set: "
+                f"{names}. Received: files with these sets' common names and neither's checksums."
+            )
+    return chosen
 
 
 def _source(entry: Entry, folder: Path | None) -> tuple[str, str]:
