@@ -40,7 +40,7 @@ def test_toml_round_trip(tmp_path):
     ],
 )
 def test_wrong_data_says_where_and_what(data, message):
-    with pytest.raises(ValueError, match="my.toml: ") as caught:
+    with pytest.raises(ValueError, match=r"my\.toml: ") as caught:
         recipe.from_dict(data, Outer, where="my.toml")
     assert message in str(caught.value)
 

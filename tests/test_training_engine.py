@@ -204,5 +204,5 @@ def test_two_mirrored_devices_give_the_weights_of_one(run_python, optimizer):
 def test_mirrored_without_a_gpu_says_what_to_do():
     from kerasdl.training.strategy import make_strategy
 
-    with pytest.raises(ValueError, match="needs at least one GPU.*--strategy none"):
+    with pytest.raises(ValueError, match=r"needs at least one GPU.*--strategy none"):
         make_strategy("mirrored")

@@ -1,0 +1,74 @@
+"""The committed records are what the code would do, and the READMEs say what the records say."""
+
+import importlib
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kerasdl import recipe
+from kerasdl.reporting import record
+from kerasdl.reporting.report import results_table
+from kerasdl.studies.command import make_parser, make_recipe
+
+ROOT = Path(__file__).resolve().parent.parent
+RECORDS = sorted(path.parent for path in (ROOT / "apps").glob("*/results.json"))
+
+
+def ids(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def between(text, name):
+    begin, end = f"<!-- {name}: results -->\n", f"<!-- {name}: end -->"
+    assert begin in text, f"README.md has no table of {name}"
+    return text.split(begin)[1].split(end)[0].strip()
+
+
+def test_there_are_records():
+    assert {path.name for path in RECORDS} >= {"svhn", "cifar10"}
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=ids)
+def test_the_recipe_is_the_codes_recipe(folder):
+    result = record.read(folder / "results.json")
+    app = importlib.import_module(f"kerasdl.apps.{result.app}").APP
+    words = shlex.split(result.command)
+    arguments = words[words.index(f"kerasdl.apps.{result.app}") + 1 :]
+    plan = make_recipe(app, vars(make_parser(app).parse_args(arguments)))
+    stored = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
+    assert recipe.differences(stored, recipe.to_dict(plan)) == []
+    assert recipe.differences(result.recipe, stored) == []
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=ids)
+def test_the_record_is_complete_and_honest(folder):
+    result = record.read(folder / "results.json")
+    assert result.status == "complete"
+    assert len(result.runs) == result.recipe["seeds"] * len(result.recipe["models"])
+    assert result.dataset.source == "local"
+    assert result.dataset.verified or result.dataset.partial
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=ids)
+def test_readme_and_figures_belong_to_the_results(folder):
+    result = record.read(folder / "results.json")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    assert results_table(result).strip() in text
+    for part in text.split("](")[1:]:
+        target = part.split(")")[0]
+        if not target.startswith(("http", "#")):
+            assert (folder / target).exists(), target
+
+
+@pytest.mark.parametrize("folder", RECORDS, ids=ids)
+def test_the_projects_readme_has_the_records_table(folder):
+    result = record.read(folder / "results.json")
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert between(text, ids(folder)) == results_table(result).strip()
+
+
+def test_the_top_level_folders_of_records_have_no_code():
+    for name in ("apps", "tuning", "saved_models"):
+        assert not list((ROOT / name).rglob("*.py"))
