@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.reporting.record import DatasetInfo, Environment, Record, Reported, Run
+from kerasdl.record import DatasetInfo, Environment, Record, Reported, Run
 
 ZOO = {
     # model: title, parameters, multiply-accumulates, skill, seconds

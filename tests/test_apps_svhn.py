@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl import recipe
+from kerasdl import recipe, record
 from kerasdl.apps import cifar10, reproduce, svhn
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.reporting import record
 from kerasdl.studies.command import make_parser, make_recipe
 
 TINY = ["--epochs", "1", "--train-size", "200", "--validation-fraction", "0.2"]

@@ -10,7 +10,7 @@ from kerasdl.evaluation import statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.evaluation.significance import holm, mcnemar, paired_t, sign_flip, spread
 from kerasdl.evaluation.variants import group
-from kerasdl.reporting.record import Run
+from kerasdl.record import Run
 
 TEMPLATE = fakes.make(models=("lenet5",), seeds=1, images=20)[0].runs[0]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kerasdl import recipe
-from kerasdl.reporting import record
+from kerasdl import recipe, record
 from kerasdl.reporting.report import results_table
 from kerasdl.studies.command import make_parser, make_recipe
 

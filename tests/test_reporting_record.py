@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import reporting_fakes as fakes
 
-from kerasdl.reporting import record as records
+from kerasdl import record as records
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +94,7 @@ def test_reading_is_strict(
 
 def test_importing_loads_nothing_heavy() -> None:
     heavy = "numpy pandas matplotlib scipy jinja2 keras tensorflow"
-    code = (
-        "import sys, kerasdl.reporting.record;"
-        f"print([m for m in {heavy.split()!r} if m in sys.modules])"
-    )
+    code = f"import sys, kerasdl.record;print([m for m in {heavy.split()!r} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

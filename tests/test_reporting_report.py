@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import reporting_fakes as fakes
 
+from kerasdl.record import Record
 from kerasdl.reporting import report, story, tables, text
-from kerasdl.reporting.record import Record
 
 PARTIAL = "partial: 4434 of 73257"
 VOID = {"meta", "img", "br", "link", "hr"}

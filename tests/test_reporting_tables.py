@@ -7,8 +7,8 @@ import pytest
 import reporting_fakes as fakes
 
 from kerasdl.evaluation import statistics
+from kerasdl.record import Record, Reported
 from kerasdl.reporting import story, tables
-from kerasdl.reporting.record import Record, Reported
 
 PARTIAL = "partial: 4434 of 73257"
 

@@ -3,8 +3,8 @@
 import markdown
 import pytest
 
+from kerasdl.record import Spread
 from kerasdl.reporting import text
-from kerasdl.reporting.record import Spread
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ The expected result is the record in apps/cifar10/ (README.md there).
 import sys
 from collections.abc import Sequence
 
-from kerasdl.reporting.record import Reported
+from kerasdl.record import Reported
 from kerasdl.studies import command
 from kerasdl.training.settings import Training
 
@@ -25,14 +25,14 @@ _RESNET = Training(
 )
 TRAINING = {
     "smallnet": Training(
-        epochs=10,
+        epochs=16,
         batch_size=256,
         optimizer="sgd",
-        learning_rate=0.2,
+        learning_rate=0.5,
         weight_decay=5e-3,
         schedule="triangular",
         warmup=0.2,
-        label_smoothing=0.2,
+        label_smoothing=0.1,
         shift=2,
         flip=True,
     ),

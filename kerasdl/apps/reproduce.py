@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasdl import recipe
-from kerasdl.reporting import record
+from kerasdl import recipe, record
 
 
 def agrees(old: record.Spread, new: record.Spread) -> bool | None:

@@ -9,7 +9,7 @@ The expected result is the record in apps/svhn/ (README.md there).
 import sys
 from collections.abc import Sequence
 
-from kerasdl.reporting.record import Reported
+from kerasdl.record import Reported
 from kerasdl.studies import command
 from kerasdl.training.settings import Training
 
@@ -39,28 +39,31 @@ _DEEP = Training(
 )
 TRAINING = {
     "smallnet": Training(
-        epochs=8,
-        minimum_images=120_000,
+        epochs=6,
+        minimum_images=160_000,
         batch_size=128,
         optimizer="sgd",
-        learning_rate=0.2,
-        weight_decay=5e-3,
+        learning_rate=0.4,
+        weight_decay=1e-2,
         schedule="triangular",
         warmup=0.2,
-        label_smoothing=0.2,
+        label_smoothing=0.1,
         shift=2,
-        rotation=5.0,
+        rotation=8.0,
+        cutout=8,
     ),
     "lenet5": Training(
-        epochs=15,
-        minimum_images=200_000,
+        epochs=10,
+        minimum_images=400_000,
         batch_size=128,
         optimizer="adamw",
-        learning_rate=2e-3,
+        learning_rate=4e-3,
         weight_decay=1e-2,
         schedule="cosine",
         warmup=0.1,
+        label_smoothing=0.1,
         shift=2,
+        rotation=8.0,
     ),
     "alexnet": _DEEP,
     "vgg16": _DEEP,
@@ -76,6 +79,7 @@ TRAINING = {
         warmup=0.1,
         label_smoothing=0.1,
         shift=2,
+        rotation=8.0,
     ),
     "resnet50": _RESNET,
     "resnet101": _RESNET,

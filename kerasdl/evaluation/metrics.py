@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kerasdl.evaluation import calibration
 from kerasdl.evaluation.predictions import log_probabilities
-from kerasdl.reporting.record import Metrics
+from kerasdl.record import Metrics
 
 
 @dataclasses.dataclass(frozen=True)

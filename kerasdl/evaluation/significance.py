@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.reporting.record import Spread
+from kerasdl.record import Spread
 
 
 def spread(values: Sequence[float]) -> Spread:

@@ -45,7 +45,7 @@ import numpy.typing as npt
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.evaluation.significance import holm, mcnemar, paired_t, sign_flip, spread
 from kerasdl.evaluation.variants import group
-from kerasdl.reporting.record import Comparison, Run, Summary
+from kerasdl.record import Comparison, Run, Summary
 
 LEVEL = 0.05
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasdl.reporting.record import Run
+from kerasdl.record import Run
 
 
 def _identity(model: str, settings: Mapping[str, Any]) -> tuple[str, str]:

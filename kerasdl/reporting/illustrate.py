@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kerasdl.evaluation import calibration, errors, metrics
 from kerasdl.evaluation.predictions import Predictions
+from kerasdl.record import Record, Run
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import (
     classes,
@@ -20,7 +21,6 @@ from kerasdl.reporting.figures import (
     style,
     tradeoff,
 )
-from kerasdl.reporting.record import Record, Run
 from kerasdl.reporting.tables import Model, models
 
 _OURS = re.compile(

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from kerasdl import files
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.evaluation.variants import group
+from kerasdl.record import Record
 from kerasdl.reporting import story, tables, text
 from kerasdl.reporting.illustrate import Picture, illustrate
-from kerasdl.reporting.record import Record
 from kerasdl.reporting.tables import results_table
 
 __all__ = ["results_table", "write_report"]

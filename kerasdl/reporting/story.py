@@ -1,8 +1,8 @@
 """What a report says in sentences: the answer first, and what must not be overlooked."""
 
 from kerasdl.evaluation.statistics import best
+from kerasdl.record import DatasetInfo, Record
 from kerasdl.reporting import text
-from kerasdl.reporting.record import DatasetInfo, Record
 from kerasdl.reporting.tables import Model, models
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from kerasdl.evaluation.statistics import best
 from kerasdl.evaluation.variants import group
+from kerasdl.record import Comparison, DatasetInfo, Record, Run, Summary
 from kerasdl.reporting import text
-from kerasdl.reporting.record import Comparison, DatasetInfo, Record, Run, Summary
 
 
 @dataclasses.dataclass(frozen=True)

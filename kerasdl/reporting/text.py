@@ -8,7 +8,7 @@ import math
 import re
 import unicodedata
 
-from kerasdl.reporting.record import Spread
+from kerasdl.record import Spread
 
 THIN = "\u202f"  # narrow no-break space, between groups of digits
 MINUS = "\u2212"

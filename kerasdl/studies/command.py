@@ -12,7 +12,7 @@ import msgspec
 
 from kerasdl import recipe
 from kerasdl.models import registry
-from kerasdl.reporting.record import Record, Reported
+from kerasdl.record import Record, Reported
 from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.training.settings import Training
 
@@ -198,7 +198,7 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
 
 def _free_folder(name: str, plan: Recipe) -> Path:
     """Returns runs/<name>, or the first runs/<name>-N whose recipe is this one or none."""
-    from kerasdl.reporting import record
+    from kerasdl import record
 
     number = 1
     while True:

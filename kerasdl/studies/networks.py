@@ -8,12 +8,11 @@ from typing import Any
 import msgspec
 from rich.console import Console
 
-from kerasdl import recipe
+from kerasdl import recipe, record
 from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
-from kerasdl.reporting import record
 from kerasdl.studies.plan import Recipe
 
 
@@ -81,14 +80,14 @@ class Study:
         try:
             for number, (model, seed) in enumerate(todo, start=1):
                 if (model, seed) not in done:
-                    self._add(*self._train(model, seed, f"{number} of {len(todo)}"))
+                    self._add(self._train(model, seed, f"{number} of {len(todo)}"))
         except KeyboardInterrupt:
             status = "interrupted"
         self._update(status=status)
         return self.record
 
-    def _train(self, name: str, seed: int, place: str) -> tuple[record.Run, Any]:
-        """Trains and scores one model; returns its run and its test logits."""
+    def _train(self, name: str, seed: int, place: str) -> record.Run:
+        """Trains and scores one model and adds its predictions."""
         import keras
 
         from kerasdl import files
@@ -126,7 +125,10 @@ class Study:
         finally:
             progress.close()
         parts = self.splits
-        logits = engine.predict(parts.test.images)
+        # Scored as it is stored: the record and predictions.npz agree to the last digit.
+        scores = self.predictions.add(
+            name, seed, engine.predict(parts.test.images), settings=settings
+        )
         validation = None
         if len(parts.validation):
             validation = metrics.score(
@@ -147,7 +149,7 @@ class Study:
             metrics=metrics.combine(
                 metrics.score(train.labels, engine.predict(train.images)),
                 validation,
-                metrics.score(parts.test.labels, logits),
+                metrics.score(parts.test.labels, scores),
             ),
         )
         with files.atomic_path(self.folder / "models" / f"{name}-seed{seed}.keras") as path:
@@ -159,10 +161,9 @@ class Study:
             highlight=False,
             soft_wrap=True,
         )
-        return run, logits
+        return run
 
-    def _add(self, run: record.Run, logits: Any) -> None:
-        self.predictions.add(run.model, run.seed, logits, settings=run.settings)
+    def _add(self, run: record.Run) -> None:
         self.predictions.save(self.folder / "predictions.npz")
         self._update(runs=[*self.record.runs, run], status="running")
 
@@ -192,16 +193,25 @@ class Study:
                 f"{self.folder} holds the run of another recipe; choose another --out. "
                 f"Differences: {'; '.join(differences)}"
             )
-        stored = Predictions.load(self.folder / "predictions.npz") if old.runs else None
-        if stored is not None:
-            self.predictions = stored
-            count = len(old.runs)
-            self.console.print(
-                f"{self.folder}: kept {count} finished {'run' if count == 1 else 'runs'}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+        if not old.runs:
+            return
+        stored = Predictions.load(self.folder / "predictions.npz")
+        for run in old.runs:
+            # Only these: killed between two writes, the file may hold one run more.
+            scores = stored.get(run.model, run.seed, run.settings)
+            if scores is None:
+                raise ValueError(
+                    f"{self.folder}: predictions.npz lacks the run {run.model}, seed {run.seed}, "
+                    "of results.json; remove the folder or choose another --out"
+                )
+            self.predictions.add(run.model, run.seed, scores, settings=run.settings)
+        count = len(old.runs)
+        self.console.print(
+            f"{self.folder}: kept {count} finished {'run' if count == 1 else 'runs'}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
         self.record = msgspec.structs.replace(self.record, runs=old.runs, created=old.created)
 
 

@@ -8,7 +8,7 @@ from importlib import metadata
 from typing import Any
 
 from kerasdl import __version__
-from kerasdl.reporting.record import Environment
+from kerasdl.record import Environment
 
 
 def start_tensorflow() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from kerasdl.evaluation.metrics import wilson
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
-from kerasdl.reporting.record import DatasetInfo
 
 SORTED_FROM = 13  # more classes than this are sorted, fewer stay in their own order
 SHOWN = 60

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
-from kerasdl.reporting.record import DatasetInfo
 
 COUNTED = 20  # up to so many classes the cells show their counts
 NAMED = 60  # up to so many classes every row has its name

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
-from kerasdl.reporting.record import DatasetInfo
 from kerasdl.reporting.tables import Model
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasdl.evaluation.errors import Error
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
-from kerasdl.reporting.record import DatasetInfo
 
 COLUMNS = 6
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from kerasdl.evaluation.calibration import Reliability
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import style
-from kerasdl.reporting.record import DatasetInfo
 from kerasdl.reporting.tables import Model
 
 FEW = 10  # bars of fewer images are pale: they are mostly chance

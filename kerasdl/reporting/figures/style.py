@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import files
+from kerasdl.record import DatasetInfo
 from kerasdl.reporting import text
-from kerasdl.reporting.record import DatasetInfo
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

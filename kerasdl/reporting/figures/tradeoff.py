@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasdl.record import DatasetInfo, Reported, Spread
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import style
 from kerasdl.reporting.figures.labels import place_labels
-from kerasdl.reporting.record import DatasetInfo, Reported, Spread
 from kerasdl.reporting.tables import Model
 
 if TYPE_CHECKING:
