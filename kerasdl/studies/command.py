@@ -60,7 +60,7 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
-        print(f"{parser.prog}: training failed: {error}", file=sys.stderr)
+        print(f"{parser.prog}: training failed: {error}. Finished runs are kept", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{parser.prog}: interrupted before the training began", file=sys.stderr)
@@ -181,7 +181,10 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
         splits,
         folder,
         command=command,
-        reported=app.reported if dataset.name == app.name else (),
+        # Of the networks that run here, and of these images: nothing else is beside ours.
+        reported=[
+            one for one in app.reported if one.model in plan.models and dataset.name == app.name
+        ],
         console=console,
     )
     files.write_text(folder / "recipe.toml", recipe.to_toml(plan))

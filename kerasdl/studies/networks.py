@@ -71,6 +71,10 @@ class Study:
 
         Returns:
             The record; `status` is "interrupted" after Ctrl-C.
+
+        Raises:
+            FloatingPointError: If a loss became NaN or infinite; what was
+                finished before is kept.
         """
         done = {(run.model, run.seed) for run in self.record.runs}
         seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
@@ -83,6 +87,9 @@ class Study:
                     self._add(self._train(model, seed, f"{number} of {len(todo)}"))
         except KeyboardInterrupt:
             status = "interrupted"
+        except FloatingPointError:
+            self._update(status="interrupted")
+            raise
         self._update(status=status)
         return self.record
 
