@@ -167,6 +167,18 @@ def test_interruption_keeps_and_reports_what_is_finished(tmp_path, monkeypatch, 
     assert "kept 1 finished run" in capsys.readouterr().out
 
 
+def test_a_diverging_network_ends_the_run_with_a_clear_error(tmp_path, capsys):
+    out = tmp_path / "run"
+    arguments = ["--dataset", "synthetic", "--models", "lenet5,resnet20", *TINY, "--out", out]
+    arguments += ["--set", "training.resnet20.learning_rate=1e38", "--precision", "float32"]
+    assert run(svhn, *arguments) == 1
+    error = capsys.readouterr().err
+    assert "the loss of resnet20 became" in error
+    assert "--learning-rate" in error
+    assert len(error.strip().splitlines()) == 1
+    assert [r.model for r in record.read(out / "results.json").runs] == ["lenet5"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
     out = tmp_path / "run"
