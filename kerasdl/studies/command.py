@@ -71,7 +71,10 @@ def make_parser(app: App) -> argparse.ArgumentParser:
     """Returns the parser of an app; options that are not given are absent from its result."""
     parser = recipe.Parser(
         prog=f"python -m kerasdl.apps.{app.name}",
+        usage="%(prog)s [options]",
         description=app.description,
+        epilog=f"Networks: {', '.join(registry.names())}. "
+        + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items()),
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
