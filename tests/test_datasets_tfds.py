@@ -77,20 +77,19 @@ def fake_module(monkeypatch, load_function):
     monkeypatch.setitem(sys.modules, "tensorflow_datasets", module)
 
 
-def fake_parts(name, *, split, batch_size, data_dir, shuffle_files):
-    parts = {}
-    for number, part in enumerate(split):
-        images, labels = fakes.digits(40, (32, 32, 3), number)
-        parts[part] = {"image": images, "label": labels.astype(np.int64)}
-    return parts
+def fake_part(name, *, split, batch_size, data_dir, shuffle_files):
+    images, labels = fakes.digits(40, (32, 32, 3), len(split))
+    for start in (0, 30):
+        at = slice(start, start + 30)
+        yield {"image": images[at], "label": labels[at].astype(np.int64)}
 
 
 def test_what_it_downloads_is_kept_in_the_store(monkeypatch):
     calls = []
 
     def load_function(name, **arguments):
-        calls.append((name, arguments["data_dir"]))
-        return fake_parts(name, **arguments)
+        calls.append((name, arguments["split"], arguments["data_dir"]))
+        return fake_part(name, **arguments)
 
     fake_module(monkeypatch, load_function)
     monkeypatch.setattr(tfds, "is_reachable", lambda url: True)
@@ -98,18 +97,20 @@ def test_what_it_downloads_is_kept_in_the_store(monkeypatch):
     data = load("svhn", notify=told.append)
     assert data.source == "tfds"
     assert data.partial == "40 of 73257"
-    assert calls == [("svhn_cropped", str(tfds.data_dir()))]
+    folder = str(tfds.data_dir())
+    assert calls == [("svhn_cropped", "train", folder), ("svhn_cropped", "test", folder)]
+    np.testing.assert_array_equal(data.test.images, fakes.digits(40, (32, 32, 3), 4)[0])
     assert any("Downloading SVHN" in message for message in told)
     again = load("svhn")
     assert again.source == "store"
     assert again.sha256 == data.sha256
-    assert len(calls) == 1
+    assert len(calls) == 2
 
 
 def test_what_it_prepared_before_needs_no_network(monkeypatch):
     (tfds.data_dir() / "svhn_cropped" / "3.1.0").mkdir(parents=True)
     (tfds.data_dir() / "svhn_cropped" / "3.1.0" / "dataset_info.json").write_text("{}")
-    fake_module(monkeypatch, fake_parts)
+    fake_module(monkeypatch, fake_part)
     monkeypatch.setattr(tfds, "is_reachable", lambda url: pytest.fail("asked the network"))
     assert load("svhn").source == "tfds"
 
@@ -149,7 +150,7 @@ def test_a_damaged_store_is_not_replaced_by_synthetic_images(monkeypatch):
 
 
 def test_a_damaged_store_is_downloaded_again(monkeypatch):
-    fake_module(monkeypatch, fake_parts)
+    fake_module(monkeypatch, fake_part)
     monkeypatch.setattr(tfds, "is_reachable", lambda url: True)
     store.store_folder().mkdir(parents=True)
     store.path_of("svhn").write_bytes(b"torn")

@@ -10,7 +10,6 @@ import threading
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -80,33 +79,25 @@ def fetch(entry: Entry, tell: Callable[[str], None]) -> Dataset | None:
             return None
         tell(f"Downloading {entry.title} with TensorFlow Datasets into {data_dir()} ...")
     try:
-        arrays = _load_arrays(entry.tfds_name)
+        train, test = (_read(entry.tfds_name, part) for part in ("train", "test"))
     except Exception as error:
         # Whatever a download, a disk or TensorFlow may raise: the user is told, and
         # what is shown instead is labelled.
         tell(f"TensorFlow Datasets failed on {entry.title}: {type(error).__name__}: {error}")
         return None
-    parts = [
-        Examples(
-            np.asarray(arrays[part]["image"], np.uint8),
-            np.asarray(arrays[part]["label"], np.int32),
-        )
-        for part in ("train", "test")
-    ]
     # The order is not the publisher's, so that no checksum of his applies.
-    return make_dataset(entry, *parts, verified=False, source="tfds")
+    return make_dataset(entry, train, test, verified=False, source="tfds")
 
 
-def _load_arrays(name: str) -> dict[str, Any]:
-    """Returns {"train": {"image": .., "label": ..}, "test": ..} as NumPy arrays."""
+def _read(name: str, part: str) -> Examples:
+    """Returns one part as arrays."""
     import tensorflow_datasets
 
-    parts = tensorflow_datasets.load(
-        name,
-        split={"train": "train", "test": "test"},
-        batch_size=-1,
-        data_dir=os.fspath(data_dir()),
-        shuffle_files=False,
+    data = tensorflow_datasets.load(
+        name, split=part, batch_size=1024, data_dir=os.fspath(data_dir()), shuffle_files=False
     )
-    arrays = tensorflow_datasets.as_numpy(parts)
-    return dict(arrays)
+    batches = list(tensorflow_datasets.as_numpy(data))
+    return Examples(
+        np.concatenate([batch["image"] for batch in batches]),
+        np.concatenate([batch["label"] for batch in batches]).astype(np.int32),
+    )
