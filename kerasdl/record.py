@@ -37,7 +37,11 @@ class Environment(Struct, frozen=True):
 
 
 class DatasetInfo(Struct, frozen=True):
-    """The data of a run. Counts are examples; `partial` is e.g. "4434 of 73257"."""
+    """The data of a run. Counts are examples; `partial` is e.g. "4434 of 73257".
+
+    `partial_test` is the same for the test part; `notes` are sentences that a
+    reader of the figures should know, e.g. that test images occur in training.
+    """
 
     name: str
     title: str
@@ -50,6 +54,8 @@ class DatasetInfo(Struct, frozen=True):
     sha256: str
     image_shape: tuple[int, int, int]
     class_names: list[str]
+    partial_test: str | None = None
+    notes: list[str] = msgspec.field(default_factory=list)
 
     @property
     def label(self) -> str:
@@ -59,6 +65,8 @@ class DatasetInfo(Struct, frozen=True):
             parts.append("SYNTHETIC images, not real data")
         if self.partial:
             parts.append(f"partial: {self.partial}")
+        if self.partial_test:
+            parts.append(f"test partial: {self.partial_test}")
         return ", ".join(parts)
 
 

@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 import reporting_fakes as fakes
@@ -247,3 +248,18 @@ def test_what_does_not_fit_is_refused_before_anything_is_written(tmp_path: Path,
     with pytest.raises(ValueError, match="Received"):
         report.write_report(tmp_path, record, test_images=images, predictions=predictions)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_notes_and_a_partial_test_part_are_said(tmp_path: Path) -> None:
+    record, images, predictions = fakes.make(models=("lenet5",), seeds=1)
+    note = "4 of 178 test images are training images, too <b>."
+    dataset = msgspec.structs.replace(record.dataset, notes=[note], partial_test="1952 of 26032")
+    record = msgspec.structs.replace(record, dataset=dataset)
+    report.write_report(tmp_path, record, test_images=images, predictions=predictions)
+    content = (tmp_path / "report.html").read_text(encoding="utf-8")
+    page = Page(content)
+    assert "4 of 178 test images are training images, too" in page.text
+    assert "<b>." not in content
+    assert "test partial: 1952 of 26032" in page.text
+    readme = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "4 of 178 test images are training images, too" in readme

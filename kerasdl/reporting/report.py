@@ -147,6 +147,7 @@ def _content(record: Record, predictions: Predictions, pictures: list[Picture]) 
         "title": f"{text.plain(record.dataset.title)}: {subject}",
         "answer": story.answer(record),
         "label": story.label(record.dataset),
+        "notes": [text.plain(note) for note in record.dataset.notes],
         "banners": story.banners(record),
         "synthetic": record.dataset.source == "synthetic",
         "results": tables.results(record) if record.runs else None,
@@ -197,6 +198,7 @@ def _data(record: Record) -> list[tuple[str, str]]:
         ),
         ("Image", f"{height} \u00d7 {width} pixels, {_plural(channels, 'channel')}"),
         ("Classes", str(len(data.class_names))),
+        *(("Note", text.plain(note)) for note in data.notes),
         ("SHA-256 of the content", data.sha256),
     ]
 

@@ -235,4 +235,6 @@ def _describe(dataset: Dataset, splits: Splits) -> record.DatasetInfo:
         sha256=dataset.sha256,
         image_shape=dataset.image_shape,
         class_names=list(dataset.class_names),
+        partial_test=dataset.partial_test,
+        notes=list(dataset.notes),
     )
