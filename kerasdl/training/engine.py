@@ -104,7 +104,7 @@ class Engine:
                 container.on_train_batch_begin(first)
                 before = time.perf_counter()
                 # Kernels matter while the function is traced, so at its first call.
-                with fused_kernels(self.model):
+                with self.strategy.scope(), fused_kernels(self.model):
                     logs = _to_floats(run_steps(order, np.int64(epoch), first, last))
                 took = time.perf_counter() - before
                 self._check_finite(logs["loss"], epoch, last)
