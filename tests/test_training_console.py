@@ -44,10 +44,11 @@ def test_a_terminal_gets_a_bar_that_goes_away():
 
 
 def test_auto_is_16_bits_only_where_the_hardware_multiplies_them(monkeypatch):
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda: True)
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda depthwise: not depthwise)
     assert precision.resolve("auto") == "mixed_bfloat16"
+    assert precision.resolve("auto", depthwise=True) == "float32"
     assert precision.resolve("float32") == "float32"
-    monkeypatch.setattr(precision, "_has_bfloat16", lambda: False)
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda depthwise: False)
     assert precision.resolve("auto") == "float32"
     assert precision.resolve("mixed_float16") == "mixed_float16"
 

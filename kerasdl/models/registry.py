@@ -26,6 +26,8 @@ class Network:
         published_parameters: trainable parameters printed or counted elsewhere, for 3 channels and
             10 classes, which this implementation must have too; None where there is no such figure.
         published_in: where that figure comes from.
+        depthwise: whether it has depthwise convolutions, which processors compute fast in float32
+            only.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Network:
     source: str
     published_parameters: int | None = None
     published_in: str | None = None
+    depthwise: bool = False
 
     def load(self) -> Callable[..., "keras.Model"]:
         """Import and return the function that builds the network (imports Keras)."""
@@ -124,6 +127,7 @@ _NETWORKS = {
             "Design, ECCV 2018, table 5",
             published_parameters=1_263_854,
             published_in=f"{KUANGLIU}, models/shufflenetv2.py",
+            depthwise=True,
         ),
     )
 }

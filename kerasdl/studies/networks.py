@@ -110,7 +110,7 @@ class Study:
         # Another model's layer names and TensorFlow graph are not needed any more.
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
-        precision = resolve(self.plan.precision)
+        precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
         with self.strategy.scope(), policy(precision):
             model = registry.build(
                 name, self.dataset.image_shape, self.dataset.num_classes, **settings
@@ -176,10 +176,15 @@ class Study:
 
     def _update(self, **changes: Any) -> None:
         """Replaces fields of the record, computes what follows from the runs, and writes it."""
-        runs = changes.get("runs", self.record.runs)
+        # In the order of an uninterrupted run, whatever was finished when.
+        runs = sorted(
+            changes.pop("runs", self.record.runs),
+            key=lambda run: (run.seed, self.plan.models.index(run.model)),
+        )
         titles = {name: registry.get(name).title for name in self.plan.models}
         self.record = msgspec.structs.replace(
             self.record,
+            runs=runs,
             summary=statistics.summarise(runs, titles),
             comparisons=statistics.compare_all(runs, self.predictions),
             **changes,
