@@ -66,6 +66,13 @@ def test_a_rotation_turns_about_the_centre():
     assert turned.sum() == pytest.approx(images.sum(), rel=0.02)
 
 
+def test_a_rotation_keeps_the_brightness():
+    images = np.random.default_rng(0).integers(0, 255, (200, 32, 32, 3), dtype=np.uint8)
+    turned = run(images, random(200), rotation=10.0)
+    inner = (slice(None), slice(6, -6), slice(6, -6))
+    assert turned[inner].mean() == pytest.approx(images[inner].mean(), abs=0.2)
+
+
 def test_cutout_blanks_one_square_that_may_stick_out(images):
     uniform = np.full((40, NUM_RANDOM), 0.5, np.float32)
     uniform[0, 4:] = 0.0  # centre on the corner: a quarter of the square is inside

@@ -67,10 +67,20 @@ def _move(images: Any, uniform: Any, training: Training, height: int, width: int
     f = centre_y + down - d * centre_x - e * centre_y
     zero = ops.zeros_like(a)
     transform = ops.stack([a, b, c, d, e, f, zero, zero], axis=1)
-    return ops.image.affine_transform(
-        images,
+    if not training.rotation:
+        return ops.image.affine_transform(
+            images,
+            transform,
+            interpolation="nearest",
+            fill_mode="reflect",
+            data_format="channels_last",
+        )
+    moved = ops.image.affine_transform(
+        ops.cast(images, "float32"),
         transform,
-        interpolation="bilinear" if training.rotation else "nearest",
+        interpolation="bilinear",
         fill_mode="reflect",
         data_format="channels_last",
     )
+    # Rounded here: the cast alone would cut off, and darken by half a grey level.
+    return ops.cast(moved + 0.5, "uint8")
