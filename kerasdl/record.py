@@ -39,7 +39,8 @@ class Environment(Struct, frozen=True):
 class DatasetInfo(Struct, frozen=True):
     """The data of a run. Counts are examples; `partial` is e.g. "4434 of 73257".
 
-    `partial_test` is the same for the test part; `notes` are sentences that a
+    `partial_test` is the same for the test part; `portion` says that the user
+    chose to train on fewer images, e.g. "trained on 200 of 4434"; `notes` are sentences that a
     reader of the figures should know, e.g. that test images occur in training.
     """
 
@@ -55,6 +56,7 @@ class DatasetInfo(Struct, frozen=True):
     image_shape: tuple[int, int, int]
     class_names: list[str]
     partial_test: str | None = None
+    portion: str | None = None
     notes: list[str] = msgspec.field(default_factory=list)
 
     @property
@@ -63,11 +65,17 @@ class DatasetInfo(Struct, frozen=True):
         parts = [self.title]
         if self.source == "synthetic":
             parts.append("SYNTHETIC images, not real data")
-        if self.partial:
-            parts.append(f"partial: {self.partial}")
-        if self.partial_test:
-            parts.append(f"test partial: {self.partial_test}")
-        return ", ".join(parts)
+        return ", ".join([*parts, *self.caveats])
+
+    @property
+    def caveats(self) -> list[str]:
+        """What keeps figures from being compared with those of the whole set."""
+        found = [
+            self.partial and f"partial: {self.partial}",
+            self.partial_test and f"test partial: {self.partial_test}",
+            self.portion,
+        ]
+        return [text for text in found if text]
 
 
 class Metrics(Struct, frozen=True):

@@ -126,9 +126,113 @@ def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(finish
     before = (out / "results.json").read_bytes()
     assert run(svhn, *arguments, "--learning-rate", "0.5") == 2
     error = capsys.readouterr().err
-    assert "training.lenet5.learning_rate: 0.002 -> 0.5" in error
+    assert "training.lenet5.learning_rate: 0.004 -> 0.5" in error
     assert (out / "results.json").read_bytes() == before
     assert "learning_rate = 0.5" not in (out / "recipe.toml").read_text()
+
+
+def test_a_finished_run_keeps_the_machine_that_trained_it(finished, tmp_path, monkeypatch, capsys):
+    import shutil
+
+    import msgspec
+
+    out = tmp_path / "copy"
+    shutil.copytree(finished[0], out)
+    result = record.read(out / "results.json")
+    elsewhere = msgspec.structs.replace(result.environment, device="another machine")
+    whole = msgspec.structs.replace(result, environment=elsewhere)
+    record.write(whole, out / "results.json")
+    arguments = [*finished[1][:-1], out]
+    assert run(svhn, *arguments) == 0
+    assert record.read(out / "results.json").environment.device == "another machine"
+    part = msgspec.structs.replace(whole, runs=whole.runs[:3], status="interrupted")
+    record.write(part, out / "results.json")
+    assert run(svhn, *arguments) == 2
+    assert "device: another machine -> " in capsys.readouterr().err
+    assert record.read(out / "results.json") == part
+
+
+def test_a_folder_with_a_persons_own_files_is_left_alone(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / "README.md").write_text("mine")
+    assert run(svhn, "--dataset", "synthetic", *TINY, "--out", out) == 2
+    assert "which has README.md and no results.json" in capsys.readouterr().err
+    assert sorted(path.name for path in out.iterdir()) == ["README.md"]
+    assert run(svhn, "--dataset", "synthetic", *TINY, "--out", "") == 2
+
+
+def test_without_out_a_run_takes_a_folder_that_is_free_or_its_own(tmp_path, monkeypatch):
+    from kerasdl.studies.folder import choose
+
+    monkeypatch.chdir(tmp_path)
+    assert str(choose(None, "svhn", {}, "0")) == "runs/svhn"
+    (tmp_path / "runs" / "svhn").mkdir(parents=True)
+    assert str(choose(None, "svhn", {}, "0")) == "runs/svhn"
+    (tmp_path / "runs" / "svhn" / "results.json").write_text("{}")
+    assert str(choose(None, "svhn", {}, "0")) == "runs/svhn-2"
+
+
+def test_other_images_of_the_same_name_take_another_folder(finished, tmp_path, monkeypatch):
+    import shutil
+
+    from kerasdl.studies.folder import choose
+
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished[0], tmp_path / "runs" / "svhn")
+    old = record.read(finished[0] / "results.json")
+    assert str(choose(None, "svhn", old.recipe, old.dataset.sha256)) == "runs/svhn"
+    assert str(choose(None, "svhn", old.recipe, "0" * 64)) == "runs/svhn-2"
+    assert str(choose(None, "svhn", {**old.recipe, "seed": 9}, old.dataset.sha256)) != "runs/svhn"
+
+
+def test_two_processes_do_not_share_a_folder(tmp_path):
+    from kerasdl.studies.folder import locked
+
+    refused = pytest.raises(ValueError, match="another process works in")
+    with locked(tmp_path), refused, locked(tmp_path):
+        pass
+    with locked(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_persons_folder_with_a_sets_name_has_no_reported_figures(
+    folder_of_images, tmp_path, monkeypatch
+):
+    (tmp_path / "svhn").symlink_to(folder_of_images)
+    out = tmp_path / "run"
+    arguments = ["--dataset", f"{tmp_path / 'svhn'}", "--models", "lenet5", "--epochs", "1"]
+    assert run(svhn, *arguments, "--out", out) == 0
+    result = record.read(out / "results.json")
+    assert result.dataset.source == "folder"
+    assert result.reported == []
+
+
+def test_without_data_and_network_the_run_is_synthetic_and_says_so(tmp_path, monkeypatch, capsys):
+    from kerasdl.datasets import load, tfds
+
+    monkeypatch.setattr(tfds, "is_reachable", lambda *a, **k: False)
+    monkeypatch.setattr(tfds, "is_prepared", lambda *a, **k: False)
+    original = load.load
+    monkeypatch.setattr(
+        load,
+        "load",
+        lambda *a, **k: original(*a, **k, synthetic_train=300, synthetic_test=50),
+    )
+    out = tmp_path / "run"
+    assert run(svhn, "--models", "lenet5", *TINY, "--out", out) == 0
+    assert "SYNTHETIC" in capsys.readouterr().out
+    result = record.read(out / "results.json")
+    assert (result.dataset.name, result.dataset.source) == ("svhn", "synthetic")
+    assert result.reported == []
+    assert "SYNTHETIC" in (out / "README.md").read_text()
+
+
+def test_a_portion_is_said_beside_the_figures(finished, tmp_path):
+    out = tmp_path / "run"
+    assert run(svhn, "--dataset", "synthetic", "--models", "lenet5", *TINY, "--out", out) == 0
+    assert "trained on 200 of 12000" in (out / "README.md").read_text()
 
 
 def test_synthetic_data_is_said_everywhere(tmp_path, capsys):
@@ -177,6 +281,22 @@ def test_a_diverging_network_ends_the_run_with_a_clear_error(tmp_path, capsys):
     assert "--learning-rate" in error
     assert len(error.strip().splitlines()) == 1
     assert [r.model for r in record.read(out / "results.json").runs] == ["lenet5"]
+    assert "INTERRUPTED" in (out / "README.md").read_text()
+
+
+def test_a_full_disk_ends_with_one_line_and_keeps_what_is_finished(tmp_path, capsys, monkeypatch):
+    import keras
+
+    def full(*arguments, **keywords):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(keras.Model, "save", full)
+    out = tmp_path / "run"
+    assert run(svhn, "--dataset", "synthetic", "--models", "lenet5", *TINY, "--out", out) == 1
+    error = capsys.readouterr().err
+    assert "No space left on device" in error
+    assert len(error.strip().splitlines()) == 1
+    assert record.read(out / "results.json").status == "interrupted"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -211,10 +331,16 @@ def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
         (["--models", "lenet5,lenet5"], "each model once"),
         (["--set", "training.lenet5.epoch=3"], "did you mean 'epochs'?"),
         (["--set", "training.lenet5.epochs=0"], "Expected `int` >= 1"),
+        (["--set", "training.lenet.epochs=3"], "Did you mean 'lenet5'?"),
+        (["--set", "settings.lenet.foo=3"], "Did you mean 'lenet5'?"),
+        (["--set", "settings.smallnet.wdths=[1]"], "Received: 'wdths'"),
+        (["--set", "settings.smallnet.widths=[1, 2]", "--dataset", "synthetic"], "three positive"),
+        (["--set", "training.lenet5=3"], "expected a table"),
+        (["--set", "training=3"], "expected one table"),
+        (["--set", "app=foo"], "'foo'"),
         (["--recipe", "/no/such.toml"], "/no/such.toml"),
         (["--dataset", "svnh"], "svnh"),
         (["--data", "/no/such/folder"], "/no/such/folder"),
-        (["--dataset", "synthetic", "--train-size", "0"], "0"),
         (["--dataset", "synthetic", "--train-size", "99999999"], "99999999"),
         (["--dataset", "synthetic", "--strategy", "mirrored", *TINY], "needs at least one GPU"),
     ],
@@ -229,7 +355,16 @@ def test_a_users_error_is_one_line_and_nothing_is_written(tmp_path, capsys, argu
 
 
 def test_an_option_that_does_not_exist_exits_with_2(capsys):
-    for arguments in (["--epoch", "3"], ["--models", ","], ["--preset", "huge"]):
+    for arguments in (
+        ["--epoch", "3"],
+        ["--models", ","],
+        ["--preset", "huge"],
+        ["--train-size", "0"],
+        ["--train-fraction", "1.5"],
+        ["--seed", "99999999999"],
+        ["--learning-rate", "inf"],
+        ["--learning-rate", "nan"],
+    ):
         with pytest.raises(SystemExit) as caught:
             run(svhn, *arguments)
         assert caught.value.code == 2
@@ -245,6 +380,8 @@ def test_options_change_only_what_they_say():
     base = plan()
     assert base.models == ("lenet5", "smallnet")
     assert plan("--epochs", "3").training["lenet5"].num_epochs(10) == 3
+    assert plan("--set", "training.lenet5.epochs=3").training["lenet5"].num_epochs(10) == 3
+    assert plan("--epochs", "3", "--set", 'models=["vgg16"]').training["vgg16"].epochs == 3
     changed = plan("--models", "vgg16", "--batch-size", "64", "--set", "training.vgg16.shift=1")
     assert changed.training["vgg16"].batch_size == 64
     assert changed.training["vgg16"].shift == 1
@@ -270,11 +407,46 @@ def test_a_recipe_file_states_only_its_difference(tmp_path):
 
 
 def test_reproduce_says_when_a_figure_is_outside_its_spread():
-    old = record.Spread(0.90, 0.002, 3)
-    assert reproduce.agrees(old, record.Spread(0.90, None, 1)) is True
-    assert reproduce.agrees(old, record.Spread(0.905, 0.002, 3)) is True
-    assert reproduce.agrees(old, record.Spread(0.91, 0.002, 3)) is False
-    assert reproduce.agrees(record.Spread(0.90, None, 1), record.Spread(0.91, None, 1)) is None
+    old = record.Spread(0.90, 0.004, 3)
+    assert reproduce.agrees(old, record.Spread(0.90, None, 1), 10_000) is True
+    assert reproduce.agrees(old, record.Spread(0.905, 0.002, 3), 10_000) is True
+    assert reproduce.agrees(old, record.Spread(0.93, 0.002, 3), 10_000) is False
+    # Three seeds that agree by luck do not make the interval empty.
+    assert reproduce.agrees(record.Spread(0.90, 0.0, 3), record.Spread(0.9005, 0.0, 3), 2000)
+    one = record.Spread(0.90, None, 1)
+    assert reproduce.agrees(one, record.Spread(0.91, None, 1), 10_000) is None
+
+
+def test_reproduce_exits_with_1_when_a_figure_is_not_confirmed(finished, tmp_path, capsys):
+    import shutil
+
+    import msgspec
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    result = record.read(copy / "results.json")
+    summary = [
+        msgspec.structs.replace(one, test_accuracy=record.Spread(0.05, 0.001, 2))
+        for one in result.summary
+    ]
+    record.write(msgspec.structs.replace(result, summary=summary), copy / "results.json")
+    assert run(reproduce, copy, "--out", tmp_path / "again") == 1
+    assert "NOT reproduced" in capsys.readouterr().out
+
+
+def test_reproduce_trains_nothing_on_other_images(finished, tmp_path, capsys):
+    import shutil
+
+    import msgspec
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished[0], copy)
+    result = record.read(copy / "results.json")
+    other = msgspec.structs.replace(result.dataset, sha256="0" * 64)
+    record.write(msgspec.structs.replace(result, dataset=other), copy / "results.json")
+    assert run(reproduce, copy, "--out", tmp_path / "again") == 1
+    assert "nothing was trained" in capsys.readouterr().out
+    assert not (tmp_path / "again").exists()
 
 
 def test_reproduce_wants_a_record(tmp_path, capsys):

@@ -55,15 +55,22 @@ def test_a_host_that_refuses_is_not_reachable():
 
 @pytest.mark.parametrize("hang", ["name", "answer"])
 def test_a_hanging_network_is_given_up_in_time(monkeypatch, hang):
+    released = threading.Event()
+
+    def hang_until_released(*_, **__):
+        released.wait(20)
+        raise OSError("released")
+
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()  # accepts, and never answers
         if hang == "name":
-            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(20))
+            monkeypatch.setattr(socket, "getaddrinfo", hang_until_released)
         start = time.monotonic()
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         assert not tfds.is_reachable(address, seconds=0.3)
         assert time.monotonic() - start < 3
+        released.set()
 
 
 def test_the_decision_is_made_within_15_seconds():

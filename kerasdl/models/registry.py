@@ -1,10 +1,13 @@
 """The list of networks, by name. Reading it is free: Keras is imported when one is built."""
 
+import ast
 import difflib
 import importlib
+import importlib.util
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +46,17 @@ class Network:
         module, function = self.function.split(":")
         loaded: Callable[..., keras.Model] = getattr(importlib.import_module(module), function)
         return loaded
+
+    def setting_names(self) -> tuple[str, ...]:
+        """Names of the settings, read from the function's source: imports no Keras."""
+        module, function = self.function.split(":")
+        spec = importlib.util.find_spec(module)
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.FunctionDef) and node.name == function:
+                named = [*node.args.args, *node.args.kwonlyargs]
+                return tuple(argument.arg for argument in named[2:])
+        raise ValueError(f"expected a function {function} in {module}. Received: none such")
 
     def settings(self) -> dict[str, Any]:
         """Name and default of each setting that the network has (imports Keras)."""

@@ -72,6 +72,12 @@ def build(
     Raises:
         ValueError: If a shape or number is out of its range.
     """
+    if not (
+        isinstance(widths, list | tuple)
+        and len(widths) == 3
+        and all(isinstance(width, int) and width > 0 for width in widths)
+    ):
+        raise ValueError(f"widths must be three positive integers. Received: {widths!r}")
     inputs, x = image_input(input_shape, num_classes, minimum=16)
     x = PatchWhitening(2, name="whitening")(x)
     x = layers.ReLU(name="whitening_relu")(x)

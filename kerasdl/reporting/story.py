@@ -79,12 +79,12 @@ def banners(record: Record) -> list[tuple[str, str]]:
                 + (", and the ranking may change." if runs else "."),
             )
         )
-    if record.dataset.partial:
+    if record.dataset.caveats:
         found.append(
             (
                 "Part of the data",
-                f"Only a part of the data set was there (partial: "
-                f"{text.plain(record.dataset.partial)} training images). Figures for the whole "
+                f"Only a part of the data set was used ("
+                f"{text.plain(', '.join(record.dataset.caveats))}). Figures for the whole "
                 "set are another matter.",
             )
         )

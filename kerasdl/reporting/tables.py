@@ -97,11 +97,9 @@ def ranked(record: Record) -> list[Model]:
 
 
 def caveat(dataset: DatasetInfo) -> str:
-    """Returns what must stand beside every figure: "synthetic", "partial: a of b", both or ""."""
+    """Returns what must stand beside every figure, e.g. "partial: a of b", or ""."""
     parts = ["SYNTHETIC"] if dataset.source == "synthetic" else []
-    if dataset.partial:
-        parts.append(f"partial: {text.plain(dataset.partial)}")
-    return ", ".join(parts)
+    return ", ".join([*parts, *map(text.plain, dataset.caveats)])
 
 
 def _mean(values: Sequence[float]) -> float:

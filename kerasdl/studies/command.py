@@ -1,7 +1,6 @@
 """The command line of a comparison of networks: arguments -> recipe -> run -> report."""
 
 import argparse
-import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,8 @@ import msgspec
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.record import Record, Reported
+from kerasdl.studies.folder import choose as choose_folder
+from kerasdl.studies.folder import locked
 from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.training.settings import Training
 
@@ -54,16 +55,21 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(arguments))
     command = shlex.join(["python", "-m", f"kerasdl.apps.{app.name}", *arguments])
     try:
-        plan = make_recipe(app, options)
-        return _run(app, plan, options, command)
-    except (ValueError, FileNotFoundError, PermissionError, NotADirectoryError) as error:
+        return _run(app, make_recipe(app, options), options, command)
+    except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     except FloatingPointError as error:
         print(f"{parser.prog}: training failed: {error}. Finished runs are kept", file=sys.stderr)
         return 1
+    except OSError as error:  # a full disk, a folder without permission
+        print(f"{parser.prog}: error: {error}. Finished runs are kept", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted before the training began", file=sys.stderr)
+        print(
+            f"{parser.prog}: interrupted; the same command goes on with what is missing",
+            file=sys.stderr,
+        )
         return INTERRUPTED
 
 
@@ -117,29 +123,20 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     """
     base = {"app": app.name, **app.presets[options["preset"]]}
     changes: dict[str, Any] = {}
+    where = "the options"
     if "recipe" in options:
-        changes = recipe.read_toml(options["recipe"])
-        written_for = changes.get("app", app.name)
-        if written_for != app.name:
-            raise ValueError(
-                f"{options['recipe']} is a recipe of the app {written_for!r}. "
-                f"Received: the app {app.name!r}"
-            )
+        where = str(options["recipe"])
+        changes = recipe.read_toml(where)
+    assigned: dict[str, Any] = {}
+    for text in options.get("set", []):
+        assigned = recipe.merge(assigned, recipe.parse_assignment(text))
     changes = recipe.merge(changes, _chosen(Recipe, options))
     changes = recipe.merge(changes, {"data": _chosen(Data, options)})
+    models = assigned.get("models", changes.get("models", base["models"]))
     for_all = _chosen(Training, options)
-    if "epochs" in for_all:
-        # Asked for in so many words, the number of epochs is that number.
-        for_all.setdefault("minimum_images", 0)
-    models = changes.get("models", base["models"])
     if isinstance(models, list | tuple) and for_all:
         changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
-    for text in options.get("set", []):
-        changes = recipe.merge(changes, recipe.parse_assignment(text))
-    for name in models if isinstance(models, list | tuple) else ():
-        # Before anything else: a misspelt model would show as a misspelt table.
-        registry.get(str(name))
-    return resolve(base, app.training, changes)
+    return resolve(base, app.training, recipe.merge(changes, assigned), where=where)
 
 
 def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -156,15 +153,15 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
     from kerasdl.datasets.splits import split
 
     console = Console(stderr=False)
-    folder = Path(options["out"]) if "out" in options else _free_folder(app.name, plan)
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"--out must be a folder. Received the file {folder}")
+    if "out" in options:
+        choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
     dataset = load(
         plan.data.dataset,
         data_dir=options.get("data"),
         seed=plan.data.split_seed,
         notify=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
     )
+    folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
     splits = split(
         dataset,
         validation_fraction=plan.data.validation_fraction,
@@ -178,43 +175,37 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
     start_tensorflow()
     from kerasdl.studies.networks import Study
 
+    # Of these images, not of a folder that happens to have their name.
+    published = dataset.name == app.name and dataset.source in ("local", "store", "tfds")
     study = Study(
         plan,
         dataset,
         splits,
         folder,
         command=command,
-        # Of the networks that run here, and of these images: nothing else is beside ours.
-        reported=[
-            one for one in app.reported if one.model in plan.models and dataset.name == app.name
-        ],
+        reported=[one for one in app.reported if published and one.model in plan.models],
         console=console,
     )
-    files.write_text(folder / "recipe.toml", recipe.to_toml(plan))
-    result = study.run()
-    if not result.runs:
-        console.print("Interrupted before the first network was trained: nothing to report.")
-        return INTERRUPTED
-    from kerasdl.reporting.report import write_report
+    failure: FloatingPointError | None = None
+    with locked(folder):
+        files.write_text(folder / "recipe.toml", recipe.to_toml(plan))
+        try:
+            study.run()
+        except FloatingPointError as error:
+            failure = error
+        result = study.record
+        if result.runs:
+            from kerasdl.reporting.report import write_report
 
-    write_report(folder, result, test_images=splits.test.images, predictions=study.predictions)
-    _conclude(console, result, folder)
+            write_report(
+                folder, result, test_images=splits.test.images, predictions=study.predictions
+            )
+            _conclude(console, result, folder)
+        elif failure is None:
+            console.print("Interrupted before the first network was trained: nothing to report.")
+    if failure is not None:
+        raise failure
     return INTERRUPTED if result.status == "interrupted" else 0
-
-
-def _free_folder(name: str, plan: Recipe) -> Path:
-    """Returns runs/<name>, or the first runs/<name>-N whose recipe is this one or none."""
-    from kerasdl import record
-
-    number = 1
-    while True:
-        folder = Path("runs") / (name if number == 1 else f"{name}-{number}")
-        path = folder / "results.json"
-        if not folder.exists() or not any(os.scandir(folder)):
-            return folder
-        if path.exists() and record.read(path).recipe == recipe.to_dict(plan):
-            return folder
-        number += 1
 
 
 def _banner(console: Any, label: str, synthetic: bool) -> None:

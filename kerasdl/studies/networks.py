@@ -1,5 +1,6 @@
 """The comparison of networks: models × seeds on one data set, from recipe to report."""
 
+import contextlib
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
-from kerasdl.studies.plan import Recipe
+from kerasdl.studies.plan import Data, Recipe
 
 
 class Study:
@@ -54,7 +55,7 @@ class Study:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             status="running",
             environment=environment.describe(strategy.describe(self.strategy), plan.precision),
-            dataset=_describe(dataset, splits),
+            dataset=_describe(dataset, splits, plan.data),
             recipe=recipe.to_dict(plan),
             runs=[],
             summary=[],
@@ -63,6 +64,9 @@ class Study:
         )
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self._continue()
+        for name, settings in plan.settings.items():
+            # A wrong value shows now, not at that network's turn.
+            registry.build(name, dataset.image_shape, dataset.num_classes, **settings)
 
     def run(self) -> record.Record:
         """Trains and scores every model with every seed; writes the record after each.
@@ -73,22 +77,28 @@ class Study:
             The record; `status` is "interrupted" after Ctrl-C.
 
         Raises:
-            FloatingPointError: If a loss became NaN or infinite; what was
-                finished before is kept.
+            FloatingPointError: If a loss became NaN or infinite.
+            OSError: If the folder cannot be written. What was finished before
+                is kept either way.
         """
         done = {(run.model, run.seed) for run in self.record.runs}
         seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
         todo = [(model, seed) for seed in seeds for model in self.plan.models]
-        self.folder.mkdir(parents=True, exist_ok=True)
         status = "complete"
+        if len(done) == len(todo):
+            self._update(status=status)
+            return self.record
+        # From now on the folder is this run's, also if it is killed in the first model.
+        self._update(status="running")
         try:
             for number, (model, seed) in enumerate(todo, start=1):
                 if (model, seed) not in done:
                     self._add(self._train(model, seed, f"{number} of {len(todo)}"))
         except KeyboardInterrupt:
             status = "interrupted"
-        except FloatingPointError:
-            self._update(status="interrupted")
+        except (FloatingPointError, OSError):
+            with contextlib.suppress(OSError):  # the disk may be what failed
+                self._update(status="interrupted")
             raise
         self._update(status=status)
         return self.record
@@ -224,10 +234,34 @@ class Study:
             markup=False,
             soft_wrap=True,
         )
-        self.record = msgspec.structs.replace(self.record, runs=old.runs, created=old.created)
+        finished = len(old.runs) == len(self.plan.models) * self.plan.seeds
+        if not finished:
+            self._check_machine(old.environment)
+        # What trained the runs is what the record tells of, not who looks at it later.
+        self.record = msgspec.structs.replace(
+            self.record,
+            runs=old.runs,
+            created=old.created,
+            command=old.command,
+            environment=old.environment,
+            status=old.status,
+        )
+
+    def _check_machine(self, old: record.Environment) -> None:
+        """Raises ValueError if the missing runs would come from another machine or version."""
+        before, now = (msgspec.structs.asdict(e) for e in (old, self.record.environment))
+        changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
+        if changed:
+            raise ValueError(
+                f"{self.folder} was begun elsewhere; one record is of one machine and its "
+                f"versions. Differences: {'; '.join(changed)}. Choose another --out"
+            )
 
 
-def _describe(dataset: Dataset, splits: Splits) -> record.DatasetInfo:
+def _describe(dataset: Dataset, splits: Splits, data: Data) -> record.DatasetInfo:
+    portion = None
+    if data.train_size is not None or data.train_fraction is not None:
+        portion = f"trained on {len(splits.train)} of {len(dataset.train)}"
     return record.DatasetInfo(
         name=dataset.name,
         title=dataset.title,
@@ -241,5 +275,6 @@ def _describe(dataset: Dataset, splits: Splits) -> record.DatasetInfo:
         image_shape=dataset.image_shape,
         class_names=list(dataset.class_names),
         partial_test=dataset.partial_test,
+        portion=portion,
         notes=list(dataset.notes),
     )

@@ -116,6 +116,8 @@ class Engine:
                 if self.model.stop_training:
                     break
             self.train_seconds += time.perf_counter() - started
+            # The losses were taken before their steps: the last step shows only here.
+            self._check_weights(epoch)
             if validation is not None and len(validation):
                 scores = self.evaluate(validation)
                 logs = {**logs, **{f"val_{name}": value for name, value in scores.items()}}
@@ -210,9 +212,20 @@ class Engine:
 
         if self.strategy.num_replicas_in_sync == 1:
             return tf.constant(array)
-        return self.strategy.experimental_distribute_values_from_function(
-            lambda _: tf.constant(array)
-        )
+        devices = self.strategy.extended.worker_devices
+
+        def copy(context: Any) -> Any:
+            with tf.device(devices[context.replica_id_in_sync_group]):
+                return tf.constant(array)
+
+        return self.strategy.experimental_distribute_values_from_function(copy)
+
+    def _check_weights(self, epoch: int) -> None:
+        if not all(np.isfinite(weight.numpy()).all() for weight in self.model.trainable_variables):
+            raise FloatingPointError(
+                f"the weights of {self.model.name} became nan or infinite in epoch {epoch + 1}. "
+                "Try a lower --learning-rate or --precision float32"
+            )
 
     def _check_finite(self, loss: float, epoch: int, step: int) -> None:
         if not np.isfinite(loss):
@@ -227,18 +240,21 @@ def _share(batch: Any, uniform: Any, replicas: int) -> tuple[Any, Any, Any]:
 
     Keras averages over the replica's own examples and divides by the number of
     replicas; the weight undoes this where the shares differ by one example, so
-    that every example of the batch counts the same.
+    that every example of the batch counts the same. A batch smaller than the
+    number of replicas leaves some without: these see one example of it, which
+    counts nothing (but in their BatchNorm statistics).
     """
     import tensorflow as tf
 
     size = tf.size(batch)
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     begin, end = size * replica // replicas, size * (replica + 1) // replicas
-    mine = end - begin
-    weight = tf.cast(replicas * mine, "float32") / tf.cast(size, "float32")
+    weight = tf.cast(replicas * (end - begin), "float32") / tf.cast(size, "float32")
+    begin = tf.minimum(begin, size - 1)
+    end = tf.maximum(end, begin + 1)
     batch = batch[begin:end]
     uniform = None if uniform is None else uniform[begin:end]
-    return batch, uniform, tf.fill([mine], weight)
+    return batch, uniform, tf.fill([end - begin], weight)
 
 
 def _to_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -24,6 +24,7 @@ def start_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    _check_processor()
     # 3: on a machine without a GPU even the search for one is logged as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -45,6 +46,17 @@ def start_tensorflow() -> None:
                     print(line, file=sys.stderr)
     # Without the variable, Keras's own configuration file decides.
     _check_backend(keras.backend.backend())
+
+
+def _check_processor() -> None:
+    """Says before TensorFlow does, which ends the process, that the processor is too old."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            flags = [line.split() for line in file if line.startswith("flags")]
+    except OSError:  # not Linux
+        return
+    if flags and "avx" not in flags[0]:
+        raise ValueError("TensorFlow needs a processor with AVX. Received: one without")
 
 
 def _check_backend(backend: str) -> None:

@@ -31,9 +31,9 @@ class Training(recipe.Struct, frozen=True):
         Literal["sgd", "adam", "adamw"],
         Meta(description="update rule; sgd has Nesterov momentum 0.9"),
     ] = "adamw"
-    learning_rate: Annotated[float, Meta(gt=0, description="peak learning rate")] = 1e-3
+    learning_rate: Annotated[float, Meta(gt=0, le=1e38, description="peak learning rate")] = 1e-3
     weight_decay: Annotated[
-        float, Meta(ge=0, description="decoupled weight decay of the kernels")
+        float, Meta(ge=0, le=1e38, description="decoupled weight decay of the kernels")
     ] = 0.0
     schedule: Annotated[
         Literal["constant", "cosine", "triangular"],

@@ -1,0 +1,92 @@
+"""The run folder: which one, whose it is, and one process at a time in it."""
+
+import contextlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kerasdl import record
+
+
+def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> Path:
+    """Returns the folder for a run, without making it.
+
+    Args:
+        out: What the user named; None for runs/<app>, or the first of
+            runs/<app>-2, -3, ... that is free or holds this very run.
+        app: The app's name.
+        plan: The recipe as plain data.
+        sha256: Checksum of the images.
+
+    Raises:
+        ValueError: If `out` is a file, or a folder with something else than a run in it.
+    """
+    if out is not None:
+        return _check(out)
+    number = 1
+    while True:
+        folder = Path("runs") / (app if number == 1 else f"{app}-{number}")
+        if _is_free(folder) or _holds(folder, plan, sha256):
+            return folder
+        number += 1
+
+
+def _check(out: str) -> Path:
+    folder = Path(out)
+    if not out.strip():
+        raise ValueError("--out must name a folder. Received: an empty text")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"--out must be a folder. Received the file {folder}")
+    # A report overwrites README.md and figures/: never in a folder that is not a run's.
+    if not _is_free(folder) and not (folder / "results.json").is_file():
+        found = sorted(os.listdir(folder))[:3]
+        raise ValueError(
+            "--out must be a new or empty folder, or that of a run. "
+            f"Received: {folder}, which has {', '.join(found)} and no results.json"
+        )
+    return folder
+
+
+def _is_free(folder: Path) -> bool:
+    if not folder.exists():
+        return True
+    # These alone are left when a run is killed before it has written anything else.
+    return folder.is_dir() and set(os.listdir(folder)) <= {".lock", "recipe.toml"}
+
+
+def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
+    try:
+        old = record.read(folder / "results.json")
+    except (ValueError, OSError):  # somebody else's, or damaged: not ours to touch
+        return False
+    return old.recipe == plan and old.dataset.sha256 == sha256
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keeps other processes of kerasdl out of a run folder inside the block.
+
+    The lock is the system's, so that a killed process leaves none behind.
+
+    Raises:
+        ValueError: If another process works there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        import fcntl
+    except ImportError:  # Windows has no flock
+        yield
+        return
+    path = folder / ".lock"
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"another process works in {folder}; wait for it or choose another --out"
+            ) from None
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
