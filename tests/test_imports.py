@@ -26,6 +26,7 @@ FLOORS = {
     "recipe": 5,
     "record": 5,
     "files": 6,
+    "quiet": 6,
     "__init__": 7,
 }
 FLOORMATES = {

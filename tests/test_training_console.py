@@ -77,6 +77,21 @@ def test_another_backend_is_refused_by_name(run_python):
     assert done.returncode != 0
 
 
+def test_warnings_of_the_start_are_passed_on_and_all_of_a_failure(run_python):
+    code = (
+        "import os\n"
+        "from kerasdl.quiet import quiet_start\n"
+        "with quiet_start():\n"
+        "    os.write(2, b'I0000 chatter\\nW0000 careful\\n')\n"
+        "with quiet_start():\n"
+        "    os.write(2, b'I0000 why it failed\\n')\n"
+        "    raise SystemExit(3)\n"
+    )
+    done = run_python("-c", code)
+    assert done.stderr == "W0000 careful\nI0000 why it failed\n"
+    assert done.returncode == 3
+
+
 def test_starting_tensorflow_is_quiet(run_python):
     code = "from kerasdl.training.environment import start_tensorflow as s; s(); print('up')"
     done = run_python("-c", code, TF_CPP_MIN_LOG_LEVEL=None)

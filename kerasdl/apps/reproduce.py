@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kerasdl import recipe, record
 from kerasdl.datasets.load import load
+from kerasdl.reporting.text import percent_spread
 from kerasdl.studies.command import make_recipe
 
 
@@ -128,8 +129,7 @@ def _new_folder(app: str) -> str:
 
 
 def _text(spread: record.Spread) -> str:
-    plus_minus = "" if spread.std is None else f" ± {100 * spread.std:.2f}"
-    return f"{100 * spread.mean:.2f}{plus_minus} % (n={spread.n})"
+    return f"{percent_spread(spread)} % (n={spread.n})"
 
 
 if __name__ == "__main__":

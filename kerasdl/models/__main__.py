@@ -5,18 +5,12 @@ python -m kerasdl.models --input-shape 28,28,1 --classes 10
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
+from kerasdl import recipe
 from kerasdl.models import registry
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """Say what is wrong in one line, without the usage above it."""
-        self.exit(2, f"{self.prog}: {message}\n")
+from kerasdl.quiet import quiet_start
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 where the user's input is wrong.
     """
-    parser = _Parser(prog="python -m kerasdl.models", description="Print the table of networks.")
+    parser = recipe.Parser(
+        prog="python -m kerasdl.models", description="Print the table of networks."
+    )
     parser.add_argument(
         "--input-shape",
         type=_shape,
@@ -40,12 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--classes", type=int, default=10, metavar="N", help="number of classes (default: 10)"
     )
     options = parser.parse_args(arguments)
-    # TensorFlow's start-up messages would stand above the table.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         _print_table(options.input_shape, options.classes)
     except ValueError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -64,7 +58,8 @@ def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
     from rich.progress import track
     from rich.table import Table
 
-    from kerasdl.models import blocks, costs
+    with quiet_start():
+        from kerasdl.models import blocks, costs
 
     height, width, channels = blocks.check_shape(input_shape, num_classes)
     table = Table(

@@ -222,18 +222,18 @@ def _banner(console: Any, label: str, synthetic: bool) -> None:
 def _conclude(console: Any, result: Record, folder: Path) -> None:
     from rich.table import Table
 
+    from kerasdl.reporting.text import percent_spread
+
     table = Table(title=result.dataset.label, title_justify="left")
     table.add_column("model")
     for heading in ("parameters", "test accuracy", "seeds", "training"):
         table.add_column(heading, justify="right")
     for row in result.summary:
-        spread = row.test_accuracy
-        plus_minus = "" if spread.std is None else f" ± {100 * spread.std:.2f}"
         table.add_row(
             row.title,
             f"{row.parameters:,}",
-            f"{100 * spread.mean:.2f}{plus_minus} %",
-            str(spread.n),
+            f"{percent_spread(row.test_accuracy)} %",
+            str(row.test_accuracy.n),
             f"{row.train_seconds.mean:.0f} s",
         )
     console.print(table)

@@ -3,47 +3,28 @@
 import os
 import platform
 import sys
-import tempfile
 from importlib import metadata
 from typing import Any
 
 from kerasdl import __version__
+from kerasdl.quiet import quiet_start
 from kerasdl.record import Environment
 
 
 def start_tensorflow() -> None:
-    """Imports Keras on TensorFlow without the start-up notices TensorFlow cannot be asked to omit.
-
-    They are written by C++ code before any setting is read, so the import runs
-    with standard error in a file; everything in it that is not an
-    informational line is passed on, all of it when the import fails.
+    """Imports Keras on TensorFlow, quietly.
 
     Raises:
-        ValueError: If Keras is configured for another backend.
+        ValueError: If Keras is configured for another backend, or the processor
+            is too old for TensorFlow.
     """
     if "tensorflow" in sys.modules:
         return
     _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     _check_processor()
-    # 3: on a machine without a GPU even the search for one is logged as an error.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as caught:
-        stderr = os.dup(2)
-        os.dup2(caught.fileno(), 2)
-        done = False
-        try:
-            import keras
-            import tensorflow  # noqa: F401 - the import is the point
-
-            done = True
-        finally:
-            os.dup2(stderr, 2)
-            os.close(stderr)
-            caught.seek(0)
-            for line in caught.read().decode(errors="replace").splitlines():
-                if not done or not (line.startswith("I0000") or "absl::InitializeLog" in line):
-                    print(line, file=sys.stderr)
+    with quiet_start():
+        import keras
+        import tensorflow  # noqa: F401 - the import is the point
     # Without the variable, Keras's own configuration file decides.
     _check_backend(keras.backend.backend())
 

@@ -1,0 +1,34 @@
+"""Importing TensorFlow without the start-up notices that it cannot be asked to omit."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet_start() -> Iterator[None]:
+    """Drops TensorFlow's informational lines from standard error inside the block.
+
+    They are written by C++ code before any setting is read, so standard error
+    goes to a file meanwhile. Everything in it that is not an informational line
+    is passed on afterwards, and all of it when the block raises.
+    """
+    # 3: on a machine without a GPU even the search for one is logged as an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as caught:
+        stderr = os.dup(2)
+        os.dup2(caught.fileno(), 2)
+        done = False
+        try:
+            yield
+            done = True
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            caught.seek(0)
+            for line in caught.read().decode(errors="replace").splitlines():
+                if not done or not (line.startswith("I0000") or "absl::InitializeLog" in line):
+                    print(line, file=sys.stderr)
