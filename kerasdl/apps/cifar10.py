@@ -2,7 +2,9 @@
 
     python -m kerasdl.apps.cifar10 --study networks
 
-The expected result is the record in apps/cifar10/ (README.md there).
+Expected, from `--seeds 3` on the whole set: SmallNet 91.5 ± 0.2 % in 6.7 minutes a seed,
+LeNet-5 71.2 ± 0.6 % in 1.3; two cores of an AMD EPYC with AVX-512 BF16, TensorFlow 2.21,
+Keras 3.15.1. The record is in apps/cifar10/.
 """
 
 import sys

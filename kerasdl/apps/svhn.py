@@ -3,7 +3,10 @@
     python -m kerasdl.apps.svhn                     # LeNet-5 and SmallNet, minutes
     python -m kerasdl.apps.svhn --preset full       # the eight networks, hours (a GPU)
 
-The expected result is the record in apps/svhn/ (README.md there).
+Expected, from `--models lenet5,resnet20,smallnet --seeds 3` on the part of SVHN with 4434
+of 73257 training and 1952 of 26032 test images: SmallNet 92.7 ± 0.3 % in 1.8 minutes a
+seed, ResNet-20 90.9 ± 0.4 % in 1.6, LeNet-5 85.1 ± 0.6 % in 0.5; two cores of an AMD EPYC
+with AVX-512 BF16, TensorFlow 2.21, Keras 3.15.1. The record is in apps/svhn/.
 """
 
 import sys
