@@ -305,17 +305,25 @@ def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
     command = [sys.executable, "-m", "kerasdl.apps.svhn", "--dataset", "synthetic", "--out", out]
     command += ["--models", "lenet5,resnet20", "--train-size", "2000", "--epochs", "1"]
     command += ["--set", "training.resnet20.epochs=5000"]
-    child = subprocess.Popen(
-        [str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 240
-    while not (out / "models" / "lenet5-seed0.keras").exists():
-        assert child.poll() is None, child.communicate()[1]
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    time.sleep(8)  # into the second model
-    child.send_signal(signal.SIGINT)
-    _, error = child.communicate(timeout=120)
+    with subprocess.Popen(
+        [str(part) for part in command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as child:
+        try:
+            deadline = time.monotonic() + 240
+            while not (out / "models" / "lenet5-seed0.keras").exists():
+                assert child.poll() is None, child.communicate()[1]
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+            time.sleep(8)  # into the second model
+            child.send_signal(signal.SIGINT)
+            _, error = child.communicate(timeout=120)
+        finally:
+            child.kill()
     assert child.returncode == 130, error
     assert "Traceback" not in error
     result = record.read(out / "results.json")
