@@ -263,3 +263,9 @@ def test_notes_and_a_partial_test_part_are_said(tmp_path: Path) -> None:
     assert "test partial: 1952 of 26032" in page.text
     readme = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "4 of 178 test images are training images, too" in readme
+
+
+def test_every_table_of_the_readme_stands_apart(zoo: tuple[Path, Record, Page, str]) -> None:
+    lines = zoo[3].splitlines()
+    starts = [i for i, line in enumerate(lines) if line.startswith("|") and i and lines[i - 1]]
+    assert all(lines[i - 1].startswith("|") for i in starts)
