@@ -32,18 +32,7 @@ _RESNET = Training(
     label_smoothing=0.1,
     shift=2,
 )
-_DEEP = Training(
-    epochs=30,
-    batch_size=128,
-    optimizer="sgd",
-    learning_rate=0.01,
-    weight_decay=5e-2,
-    schedule="cosine",
-    warmup=0.15,
-    label_smoothing=0.1,
-    shift=2,
-    rotation=5.0,
-)
+_DEEP = msgspec.structs.replace(_RESNET, warmup=0.15, rotation=5.0)
 TRAINING = {
     "smallnet": Training(
         epochs=6,
