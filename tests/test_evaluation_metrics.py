@@ -109,12 +109,6 @@ def test_perfect_and_hopeless_calibration() -> None:
     assert calibration.reliability([1, 0], [[99.0, 0], [0, 99]]).ece == pytest.approx(1.0)
 
 
-def test_brier_by_hand() -> None:
-    expected = (0.09 + 0.04 + 0.01 + 0.36 + 0.49 + 0.01) / 2
-    assert calibration.brier(LABELS[:2], LOGITS[:2]) == pytest.approx(expected)
-    assert calibration.brier([1], [[99.0, 0.0]]) == pytest.approx(2.0)
-
-
 def test_most_confident_errors_in_order() -> None:
     found = errors.most_confident(LABELS, LOGITS)
     assert [(e.index, e.true, e.predicted) for e in found] == [(3, 0, 1), (1, 1, 0)]

@@ -72,23 +72,3 @@ def reliability(labels: npt.ArrayLike, logits: npt.ArrayLike, *, num_bins: int =
         confidence=np.bincount(index, confidence, minlength=num_bins) / safe + empty,
         accuracy=np.bincount(index, right, minlength=num_bins) / safe + empty,
     )
-
-
-def brier(labels: npt.ArrayLike, logits: npt.ArrayLike) -> float:
-    """Returns the Brier score: the mean squared distance to the one-hot truth.
-
-    Source: Brier, "Verification of forecasts expressed in terms of probability",
-    Monthly Weather Review 78 (1950), p. 1. Unlike the calibration error it is a
-    proper score: it cannot be improved by giving a worse answer.
-
-    Args:
-        labels: Integer array (n,), values 0..num_classes - 1.
-        logits: Real array (n, num_classes), logits or log-probabilities.
-
-    Returns:
-        0 (perfect) to 2 (sure and wrong everywhere).
-    """
-    true, probabilities = np.asarray(labels), softmax(logits)
-    target = np.zeros_like(probabilities)
-    target[np.arange(len(true)), true] = 1.0
-    return float(np.mean(np.sum((probabilities - target) ** 2, axis=1)))
