@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from kerasdl.training.augment import NUM_RANDOM, augment, is_active
-from kerasdl.training.order import epoch_order
+from kerasdl.training.order import epoch_order, flip_phase
 from kerasdl.training.settings import Training
 
 
@@ -12,9 +12,10 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (40, 9, 11, 3), dtype=np.uint8)
 
 
-def run(images, uniform, **settings):
+def run(images, uniform, mirrored=False, **settings):
     uniform = np.broadcast_to(np.float32(uniform), (len(images), NUM_RANDOM))
-    result = augment(keras.ops.convert_to_tensor(images), uniform, Training(**settings))
+    mirrored = np.broadcast_to(mirrored, len(images))
+    result = augment(keras.ops.convert_to_tensor(images), uniform, mirrored, Training(**settings))
     result = keras.ops.convert_to_numpy(result)
     assert result.dtype == np.uint8
     assert result.shape == images.shape
@@ -35,7 +36,7 @@ def test_a_shift_moves_whole_pixels_and_reflects_at_the_edge(images, u, v):
     down, right = int(u * 5) - 2, int(v * 5) - 2
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2), (0, 0)), mode="symmetric")
     expected = padded[:, 2 + down : 11 + down, 2 + right : 13 + right]
-    moved = run(images, [u, v, 0.5, 0.5, 0.5, 0.5], shift=2)
+    moved = run(images, [u, v, 0.5, 0.5, 0.5], shift=2)
     np.testing.assert_array_equal(moved, expected)
 
 
@@ -44,24 +45,29 @@ def test_every_shift_occurs(images):
     assert len(np.unique(run(images, random(400), shift=2), axis=0)) == 25
 
 
-def test_flip_mirrors_left_and_right_for_half_of_the_images(images):
-    uniform = random()
-    mirrored = uniform[:, 3] < 0.5
+def test_flip_mirrors_the_images_whose_turn_it_is(images):
+    mirrored = np.arange(40) % 3 == 0
     expected = np.where(mirrored[:, None, None, None], images[:, :, ::-1], images)
-    np.testing.assert_array_equal(run(images, uniform, flip=True), expected)
-    assert 5 < mirrored.sum() < 35
+    np.testing.assert_array_equal(run(images, 0.5, mirrored, flip=True), expected)
+
+
+def test_about_half_of_the_images_are_mirrored_first_and_the_seed_says_which():
+    phase = flip_phase(1000, 0)
+    assert 450 < phase.sum() < 550
+    np.testing.assert_array_equal(phase, flip_phase(1000, 0))
+    assert not np.array_equal(phase, flip_phase(1000, 1))
 
 
 def test_digits_are_not_mirrored_unless_asked(images):
     assert not Training(shift=2).flip
-    np.testing.assert_array_equal(run(images, [0.5, 0.5, 0.5, 0, 0.5, 0.5], shift=2), images)
+    np.testing.assert_array_equal(run(images, 0.5, mirrored=True, shift=2), images)
 
 
 def test_a_rotation_turns_about_the_centre():
     images = np.zeros((1, 9, 9, 1), np.uint8)
     images[0, 4, :] = 255  # a horizontal bar
     # A quarter turn: twice the angle minus one times 180 degrees.
-    turned = run(images, [0.5, 0.5, 0.75, 0.5, 0.5, 0.5], rotation=180.0)
+    turned = run(images, [0.5, 0.5, 0.75, 0.5, 0.5], rotation=180.0)
     assert (turned[0, :, 4, 0] > 250).all()
     assert turned.sum() == pytest.approx(images.sum(), rel=0.02)
 
@@ -75,7 +81,7 @@ def test_a_rotation_keeps_the_brightness():
 
 def test_cutout_blanks_one_square_that_may_stick_out(images):
     uniform = np.full((40, NUM_RANDOM), 0.5, np.float32)
-    uniform[0, 4:] = 0.0  # centre on the corner: a quarter of the square is inside
+    uniform[0, 3:] = 0.0  # centre on the corner: a quarter of the square is inside
     changed = (run(np.maximum(images, 200), uniform, cutout=4) == 127).all(axis=-1)
     assert changed[1].sum() == 16
     assert changed[0].sum() == 4

@@ -12,7 +12,7 @@ from keras import ops
 
 from kerasdl.training.settings import Training
 
-NUM_RANDOM = 6
+NUM_RANDOM = 5
 """How many uniform numbers one image takes."""
 
 
@@ -21,7 +21,7 @@ def is_active(training: Training) -> bool:
     return bool(training.shift or training.rotation or training.cutout or training.flip)
 
 
-def augment(images: Any, uniform: Any, training: Training) -> Any:
+def augment(images: Any, uniform: Any, mirrored: Any, training: Training) -> Any:
     """Shifts, rotates, mirrors and blanks each image by its own random numbers.
 
     Pixels moved in from outside are reflections of the image; shifts are whole
@@ -32,6 +32,7 @@ def augment(images: Any, uniform: Any, training: Training) -> Any:
     Args:
         images: uint8 tensor (n, h, w, c).
         uniform: float32 tensor (n, NUM_RANDOM), uniform in [0, 1).
+        mirrored: bool tensor (n,): which images to mirror, if `training.flip`.
         training: Uses shift (pixels), rotation (degrees), flip, cutout (pixels).
 
     Returns:
@@ -39,11 +40,11 @@ def augment(images: Any, uniform: Any, training: Training) -> Any:
     """
     height, width = images.shape[1:3]
     if training.shift or training.rotation or training.flip:
-        images = _move(images, uniform, training, height, width)
+        images = _move(images, uniform, mirrored, training, height, width)
     if training.cutout:
         size = training.cutout
-        top = ops.floor(uniform[:, 4] * height) - size // 2
-        left = ops.floor(uniform[:, 5] * width) - size // 2
+        top = ops.floor(uniform[:, 3] * height) - size // 2
+        left = ops.floor(uniform[:, 4] * width) - size // 2
         rows = ops.arange(height, dtype="float32")[None, :, None, None]
         columns = ops.arange(width, dtype="float32")[None, None, :, None]
         top, left = top[:, None, None, None], left[:, None, None, None]
@@ -52,13 +53,15 @@ def augment(images: Any, uniform: Any, training: Training) -> Any:
     return images
 
 
-def _move(images: Any, uniform: Any, training: Training, height: int, width: int) -> Any:
+def _move(
+    images: Any, uniform: Any, mirrored: Any, training: Training, height: int, width: int
+) -> Any:
     """Applies one projective transform an image: a single pass over the pixels."""
     span = 2 * training.shift + 1
     down = ops.floor(uniform[:, 0] * span) - training.shift
     right = ops.floor(uniform[:, 1] * span) - training.shift
     angle = (2.0 * uniform[:, 2] - 1.0) * (training.rotation * math.pi / 180.0)
-    mirror = ops.where((uniform[:, 3] < 0.5) & training.flip, -1.0, 1.0)
+    mirror = ops.where(mirrored & training.flip, -1.0, 1.0)
     # Output pixel (x, y), measured from the centre, reads input pixel A (x, y) + shift.
     cos, sin = ops.cos(angle), ops.sin(angle)
     centre_x, centre_y = (width - 1) / 2.0, (height - 1) / 2.0

@@ -14,13 +14,18 @@ def make_optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer
     if training.schedule != "constant":
         rate = WarmupDecay(training.learning_rate, steps, training.warmup, training.schedule)
     decay = training.weight_decay or None
+    average: dict[str, Any] = (
+        {"use_ema": True, "ema_momentum": training.ema} if training.ema else {}
+    )
     if training.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, weight_decay=decay)
+        optimizer = keras.optimizers.SGD(
+            rate, momentum=0.9, nesterov=True, weight_decay=decay, **average
+        )
     elif training.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=decay)
+        optimizer = keras.optimizers.Adam(rate, weight_decay=decay, **average)
     else:
         # Keras's AdamW has a default decay of its own; 0 must mean none.
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay)
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay, **average)
     if decay:
         # A pull to 0 makes sense for kernels only: not for offsets or normalisation scales.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])

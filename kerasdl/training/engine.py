@@ -17,16 +17,13 @@ import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
-from kerasdl.training import augment
 from kerasdl.training.kernels import fused_kernels
 from kerasdl.training.order import epoch_order
 from kerasdl.training.settings import Training
+from kerasdl.training.steps import compile_steps
 
 SECONDS_PER_CALL = 0.3
 """How long one compiled call should take: long against Python's share, short for Ctrl-C."""
-
-# Keeps the augmentation's random numbers apart from every other use of the seed.
-_AUGMENT_STREAM = 0x61756764
 
 
 class Engine:
@@ -79,7 +76,7 @@ class Engine:
             FloatingPointError: If the loss becomes NaN or infinite.
         """
         epochs = training.num_epochs(len(train))
-        run_steps, steps = self._compile(train, training, seed)
+        run_steps, steps = compile_steps(self.model, self.strategy, train, training, seed)
         container = keras.callbacks.CallbackList(
             list(callbacks),
             add_history=True,
@@ -105,7 +102,7 @@ class Engine:
                 before = time.perf_counter()
                 # Kernels matter while the function is traced, so at its first call.
                 with self.strategy.scope(), fused_kernels(self.model):
-                    logs = _to_floats(run_steps(order, np.int64(epoch), first, last))
+                    logs = _to_floats(run_steps(order, epoch, first, last))
                 took = time.perf_counter() - before
                 self._check_finite(logs["loss"], epoch, last)
                 container.on_train_batch_end(last - 1, logs)
@@ -151,75 +148,6 @@ class Engine:
         score = metrics.score(examples.labels, self.predict(examples.images))
         return {"loss": score.loss, "accuracy": score.accuracy}
 
-    def _compile(self, train: Examples, training: Training, seed: int) -> tuple[Any, int]:
-        """Returns the compiled function that runs steps first..last of an epoch."""
-        import tensorflow as tf
-
-        self._build_state(train)
-        batch_size = min(training.batch_size, len(train))
-        steps = -(-len(train) // batch_size)
-        replicas = self.strategy.num_replicas_in_sync
-        # One copy of the data for each replica, on the replica's own device.
-        images = self._on_devices(train.images)
-        labels = self._on_devices(train.labels)
-        active = augment.is_active(training)
-
-        def step(images: Any, labels: Any, order: Any, epoch: Any, index: Any) -> None:
-            batch = order[index * batch_size : (index + 1) * batch_size]
-            uniform = None
-            if active:
-                # Drawn for the whole batch, so that replicas do not change it.
-                uniform = tf.random.stateless_uniform(
-                    [tf.size(batch), augment.NUM_RANDOM],
-                    seed=tf.stack(
-                        [seed ^ _AUGMENT_STREAM, epoch * steps + tf.cast(index, "int64")]
-                    ),
-                )
-            weight = None
-            if replicas > 1:
-                batch, uniform, weight = _share(batch, uniform, replicas)
-            x, y = tf.gather(images, batch), tf.gather(labels, batch)
-            if active:
-                x = augment.augment(x, uniform, training)
-            self.model.train_step((x, y) if weight is None else (x, y, weight))
-
-        @tf.function  # type: ignore[untyped-decorator]
-        def run_steps(order: Any, epoch: Any, first: Any, last: Any) -> Any:
-            for index in tf.range(first, last):
-                self.strategy.run(step, args=(images, labels, order, epoch, index))
-            return self.model.get_metrics_result()
-
-        def call(order: npt.NDArray[np.int32], epoch: np.int64, first: int, last: int) -> Any:
-            # Tensors, not Python numbers: those would be traced anew for each value.
-            return run_steps(
-                tf.constant(order), tf.constant(epoch), tf.constant(first), tf.constant(last)
-            )
-
-        return call, steps
-
-    def _build_state(self, train: Examples) -> None:
-        """Creates the optimizer's and metrics' variables: the compiled loop cannot."""
-        with self.strategy.scope():
-            self.model.optimizer.build(self.model.trainable_variables)
-            x, y = train.images[:1], train.labels[:1]
-            outputs = self.model(x, training=False)
-            self.model.compute_loss(x, y, outputs)
-            self.model.compute_metrics(x, y, outputs)
-            self.model.reset_metrics()
-
-    def _on_devices(self, array: npt.NDArray[Any]) -> Any:
-        import tensorflow as tf
-
-        if self.strategy.num_replicas_in_sync == 1:
-            return tf.constant(array)
-        devices = self.strategy.extended.worker_devices
-
-        def copy(context: Any) -> Any:
-            with tf.device(devices[context.replica_id_in_sync_group]):
-                return tf.constant(array)
-
-        return self.strategy.experimental_distribute_values_from_function(copy)
-
     def _check_weights(self, epoch: int) -> None:
         if not all(np.isfinite(weight.numpy()).all() for weight in self.model.trainable_variables):
             raise FloatingPointError(
@@ -233,28 +161,6 @@ class Engine:
                 f"the loss of {self.model.name} became {loss} in epoch {epoch + 1} by step {step}. "
                 "Try a lower --learning-rate or --precision float32"
             )
-
-
-def _share(batch: Any, uniform: Any, replicas: int) -> tuple[Any, Any, Any]:
-    """Cuts out this replica's share of a batch and its weight.
-
-    Keras averages over the replica's own examples and divides by the number of
-    replicas; the weight undoes this where the shares differ by one example, so
-    that every example of the batch counts the same. A batch smaller than the
-    number of replicas leaves some without: these see one example of it, which
-    counts nothing (but in their BatchNorm statistics).
-    """
-    import tensorflow as tf
-
-    size = tf.size(batch)
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    begin, end = size * replica // replicas, size * (replica + 1) // replicas
-    weight = tf.cast(replicas * (end - begin), "float32") / tf.cast(size, "float32")
-    begin = tf.minimum(begin, size - 1)
-    end = tf.maximum(end, begin + 1)
-    batch = batch[begin:end]
-    uniform = None if uniform is None else uniform[begin:end]
-    return batch, uniform, tf.fill([end - begin], weight)
 
 
 def _to_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -3,9 +3,9 @@
 Keras's BatchNormalization computes mean, variance and the normalisation one
 operation after another, in float32 even under a 16-bit policy. TensorFlow's
 fused kernel does forward and backward in a quarter of the time on a CPU, on
-16-bit images directly with float32 statistics. Likewise Keras's Adam reads and
-writes every weight a dozen times a step, TensorFlow's kernel once; a small MLP
-spends most of its step there (benchmarks/engine.py has both).
+16-bit images directly with float32 statistics. Likewise Keras's Adam and SGD
+read and write every weight up to a dozen times a step, TensorFlow's kernels
+once; a small MLP spends most of its step there (benchmarks/engine.py has both).
 """
 
 import contextlib
@@ -17,14 +17,15 @@ import keras
 
 @contextlib.contextmanager
 def fused_kernels(model: keras.Model) -> Iterator[None]:
-    """Lets BatchNormalization and Adam of `model` use fused kernels inside the block.
+    """Lets BatchNormalization, Adam and SGD of `model` use fused kernels inside the block.
 
     The same functions within rounding: statistics of the batch, biased variance
     in the moving average, Keras's `momentum` and `epsilon`; Adam as in Kingma
-    and Ba 2015 (ICLR, section 2, the reformulated order of computation), which
-    is Keras's. What fused kernels cannot serve keeps Keras's own code: other
-    axes than the last, masks, synchronised or renormalised statistics, frozen
-    layers, AMSGrad, several replicas.
+    and Ba 2015 (ICLR, section 2, the reformulated order of computation), SGD
+    with momentum as Keras orders it (the rate inside the velocity). What fused
+    kernels cannot serve keeps Keras's own code: other axes than the last, masks,
+    synchronised or renormalised statistics, frozen layers, AMSGrad, several
+    replicas.
 
     Args:
         model: The model to train, compiled; nested models are included.
@@ -37,8 +38,9 @@ def fused_kernels(model: keras.Model) -> Iterator[None]:
     for layer, name in swapped:
         layer.__dict__[name] = _fused_call(layer)
     optimizer = getattr(model, "optimizer", None)
-    if type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW) and _is_alone(optimizer):
-        optimizer.__dict__["update_step"] = _fused_adam(optimizer)
+    update = _fused_update(optimizer)
+    if update is not None:
+        optimizer.__dict__["update_step"] = update
         swapped.append((optimizer, "update_step"))
     try:
         yield
@@ -92,41 +94,61 @@ def _fused_call(layer: keras.layers.BatchNormalization) -> Any:
     return call
 
 
-def _is_alone(optimizer: Any) -> bool:
-    """Whether the optimizer updates plain variables: one replica, the standard algorithm."""
+def _fused_update(optimizer: Any) -> Any:
+    """Returns a fused `update_step` for the optimizer, or None where there is none."""
     import tensorflow as tf
 
-    return not optimizer.amsgrad and tf.distribute.get_strategy().num_replicas_in_sync == 1
-
-
-def _fused_adam(optimizer: Any) -> Any:
-    import tensorflow as tf
-
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        return None  # its variables are not plain ones
+    if type(optimizer) is keras.optimizers.SGD and optimizer.momentum:
+        apply = _momentum
+    elif type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW):
+        if optimizer.amsgrad:
+            return None
+        apply = _adam
+    else:
+        return None
     plain = optimizer.update_step
 
     def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
-        dtype = variable.dtype
-        index = optimizer._get_variable_index(variable)
         weights = variable.value if isinstance(variable, keras.Variable) else variable
-        moments = optimizer._momentums[index].value, optimizer._velocities[index].value
-        if not all(isinstance(each, tf.Variable) for each in (weights, *moments)) or isinstance(
-            gradient, tf.IndexedSlices
-        ):
+        if isinstance(gradient, tf.IndexedSlices) or not isinstance(weights, tf.Variable):
             plain(gradient, variable, learning_rate)
             return
-        step = tf.cast(optimizer.iterations + 1, dtype)
-        beta_1, beta_2 = (tf.cast(b, dtype) for b in (optimizer.beta_1, optimizer.beta_2))
-        tf.raw_ops.ResourceApplyAdam(
-            var=weights.handle,
-            m=moments[0].handle,
-            v=moments[1].handle,
-            beta1_power=tf.pow(beta_1, step),
-            beta2_power=tf.pow(beta_2, step),
-            lr=tf.cast(learning_rate, dtype),
-            beta1=beta_1,
-            beta2=beta_2,
-            epsilon=tf.cast(optimizer.epsilon, dtype),
-            grad=tf.cast(gradient, dtype),
-        )
+        index = optimizer._get_variable_index(variable)
+        gradient = tf.cast(gradient, weights.dtype)
+        apply(optimizer, index, weights, gradient, tf.cast(learning_rate, weights.dtype))
 
     return update_step
+
+
+def _momentum(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) -> None:
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyKerasMomentum(
+        var=weights.handle,
+        accum=optimizer.momentums[index].value.handle,
+        lr=rate,
+        grad=gradient,
+        momentum=tf.cast(optimizer.momentum, weights.dtype),
+        use_nesterov=optimizer.nesterov,
+    )
+
+
+def _adam(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) -> None:
+    import tensorflow as tf
+
+    step = tf.cast(optimizer.iterations + 1, weights.dtype)
+    beta_1, beta_2 = (tf.cast(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
+    tf.raw_ops.ResourceApplyAdam(
+        var=weights.handle,
+        m=optimizer._momentums[index].value.handle,
+        v=optimizer._velocities[index].value.handle,
+        beta1_power=tf.pow(beta_1, step),
+        beta2_power=tf.pow(beta_2, step),
+        lr=rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=tf.cast(optimizer.epsilon, weights.dtype),
+        grad=gradient,
+    )

@@ -55,8 +55,24 @@ class Training(recipe.Struct, frozen=True):
         int, Meta(ge=0, description="augmentation: blank a square of N pixels a side")
     ] = 0
     flip: Annotated[
-        bool, Meta(description="augmentation: mirror left-right half the time; not for digits")
+        bool, Meta(description="augmentation: mirror left-right every other epoch; not for digits")
     ] = False
+    ema: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="average the weights over the steps with this momentum"),
+    ] = 0.0
+    class_weight: Annotated[
+        Literal["none", "balanced"],
+        Meta(description="balanced: rare classes weigh more, n / (classes x count)"),
+    ] = "none"
+    patience: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="stop after N epochs without a better validation loss and keep the best "
+            "epoch's weights; 0: never",
+        ),
+    ] = 0
 
     def num_epochs(self, num_examples: int) -> int:
         """Returns the epochs of a training: `epochs`, or as many more as `minimum_images` takes.

@@ -1,0 +1,149 @@
+"""The compiled steps of an epoch: gather, augment, Keras's own `train_step`, on every replica."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kerasdl.datasets.dataset import Examples
+from kerasdl.training import augment
+from kerasdl.training.order import flip_phase
+from kerasdl.training.settings import Training
+
+# Keeps the augmentation's random numbers apart from every other use of the seed.
+_AUGMENT_STREAM = 0x61756764
+
+RunSteps = Callable[[npt.NDArray[np.int32], int, int, int], Any]
+
+
+def compile_steps(
+    model: keras.Model, strategy: Any, train: Examples, training: Training, seed: int
+) -> tuple[RunSteps, int]:
+    """Returns a function that runs steps of an epoch in one call, and the steps of an epoch.
+
+    The function takes the epoch's order (int32, n), the 0-based epoch and the
+    first and last (exclusive) step, and gives the metrics so far.
+
+    Args:
+        model: A compiled model, built inside `strategy.scope()`.
+        strategy: A `tf.distribute.Strategy`.
+        train: The examples; copied to every replica's device once.
+        training: Uses batch_size, class_weight and the augmentation.
+        seed: The seed of the augmentation, >= 0.
+    """
+    import tensorflow as tf
+
+    _build_state(model, strategy, train)
+    batch_size = min(training.batch_size, len(train))
+    steps = -(-len(train) // batch_size)
+    replicas = strategy.num_replicas_in_sync
+    weights = class_weights(train.labels, training)
+    phase = flip_phase(len(train), seed)
+    # One copy of the data for each replica, on the replica's own device.
+    images, labels, flips = (
+        _on_devices(strategy, array) for array in (train.images, train.labels, phase)
+    )
+    active = augment.is_active(training)
+
+    def step(images: Any, labels: Any, flips: Any, order: Any, epoch: Any, index: Any) -> None:
+        batch = order[index * batch_size : (index + 1) * batch_size]
+        uniform = None
+        if active:
+            # Drawn for the whole batch, so that replicas do not change it.
+            uniform = tf.random.stateless_uniform(
+                [tf.size(batch), augment.NUM_RANDOM],
+                seed=tf.stack([seed ^ _AUGMENT_STREAM, epoch * steps + tf.cast(index, "int64")]),
+            )
+        weight = None
+        if replicas > 1:
+            batch, uniform, weight = _share(batch, uniform, replicas)
+        x, y = tf.gather(images, batch), tf.gather(labels, batch)
+        if active:
+            mirrored = tf.not_equal(tf.gather(flips, batch), epoch % 2 == 1)
+            x = augment.augment(x, uniform, mirrored, training)
+        if weights is not None:
+            of_class = tf.gather(tf.constant(weights), y)
+            weight = of_class if weight is None else weight * of_class
+        model.train_step((x, y) if weight is None else (x, y, weight))
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def run_steps(order: Any, epoch: Any, first: Any, last: Any) -> Any:
+        for index in tf.range(first, last):
+            strategy.run(step, args=(images, labels, flips, order, epoch, index))
+        return model.get_metrics_result()
+
+    def call(order: npt.NDArray[np.int32], epoch: int, first: int, last: int) -> Any:
+        # Tensors, not Python numbers: those would be traced anew for each value.
+        return run_steps(
+            tf.constant(order), tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
+        )
+
+    return call, steps
+
+
+def class_weights(labels: npt.NDArray[np.int32], training: Training) -> Any:
+    """Returns the weight of each class in the loss, or None where all count alike.
+
+    Args:
+        labels: int32 array (n,), n >= 1.
+        training: Uses class_weight; "balanced" is n / (present classes × count), as in
+            King and Zeng 2001 ("Logistic Regression in Rare Events Data", section 4).
+
+    Returns:
+        float32 array (largest label + 1,), mean 1 over the examples; 0 for absent classes.
+    """
+    if training.class_weight == "none":
+        return None
+    counts = np.bincount(labels)
+    present = np.count_nonzero(counts)
+    weights = np.divide(len(labels), present * counts, out=np.zeros(len(counts)), where=counts > 0)
+    return weights.astype(np.float32)
+
+
+def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
+    """Creates the optimizer's and metrics' variables: the compiled loop cannot."""
+    with strategy.scope():
+        model.optimizer.build(model.trainable_variables)
+        x, y = train.images[:1], train.labels[:1]
+        outputs = model(x, training=False)
+        model.compute_loss(x, y, outputs)
+        model.compute_metrics(x, y, outputs)
+        model.reset_metrics()
+
+
+def _on_devices(strategy: Any, array: npt.NDArray[Any]) -> Any:
+    import tensorflow as tf
+
+    if strategy.num_replicas_in_sync == 1:
+        return tf.constant(array)
+    devices = strategy.extended.worker_devices
+
+    def copy(context: Any) -> Any:
+        with tf.device(devices[context.replica_id_in_sync_group]):
+            return tf.constant(array)
+
+    return strategy.experimental_distribute_values_from_function(copy)
+
+
+def _share(batch: Any, uniform: Any, replicas: int) -> tuple[Any, Any, Any]:
+    """Cuts out this replica's share of a batch and its weight.
+
+    Keras averages over the replica's own examples and divides by the number of
+    replicas; the weight undoes this where the shares differ by one example, so
+    that every example of the batch counts the same. A batch smaller than the
+    number of replicas leaves some without: these see one example of it, which
+    counts nothing (but in their BatchNorm statistics).
+    """
+    import tensorflow as tf
+
+    size = tf.size(batch)
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    begin, end = size * replica // replicas, size * (replica + 1) // replicas
+    weight = tf.cast(replicas * (end - begin), "float32") / tf.cast(size, "float32")
+    begin = tf.minimum(begin, size - 1)
+    end = tf.maximum(end, begin + 1)
+    batch = batch[begin:end]
+    uniform = None if uniform is None else uniform[begin:end]
+    return batch, uniform, tf.fill([end - begin], weight)
