@@ -103,20 +103,32 @@ class Study:
         self._update(status=status)
         return self.record
 
-    def _train(self, name: str, seed: int, place: str) -> record.Run:
-        """Trains and scores one model and adds its predictions."""
+    def fit(self, name: str, seed: int, title: str, callbacks: Sequence[Any] = ()) -> Any:
+        """Trains one model as the recipe says; writes nothing.
+
+        Args:
+            name: One of the recipe's models.
+            seed: The seed.
+            title: What to call the training on the console.
+            callbacks: Further Keras callbacks, e.g. one that stops early.
+
+        Returns:
+            The engine with the trained model; `engine.model.history` is its History.
+
+        Raises:
+            FloatingPointError: If the loss became NaN or infinite.
+        """
         import keras
 
-        from kerasdl import files
-        from kerasdl.models import costs, labels
+        from kerasdl.models import labels
         from kerasdl.models.whitening import adapt
         from kerasdl.training.compiling import compile_model
-        from kerasdl.training.engine import Engine
+        from kerasdl.training.fit_engine import make_engine
         from kerasdl.training.precision import policy, resolve
         from kerasdl.training.progress import RichProgress
 
-        training, train = self.plan.training[name], self.splits.train
-        settings = dict(self.plan.settings.get(name, {}))
+        training, settings = self.plan.training[name], dict(self.plan.settings.get(name, {}))
+        train, held_out = self.splits.train, self.splits.validation
         # Another model's layer names and TensorFlow graph are not needed any more.
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
@@ -128,20 +140,26 @@ class Study:
             model = labels.with_class_names(model, self.dataset.class_names)
             adapt(model, train.images)
             compile_model(model, training, len(train))
-        title = f"{name}, seed {seed} ({place})"
         progress = RichProgress(self.console, title, len(train), training.batch_size)
-        engine = Engine(model, self.strategy)
+        called = [progress, *callbacks]
+        engine = make_engine(model, self.strategy)
         try:
-            history = engine.fit(
-                train,
-                training,
-                seed=seed,
-                validation=self.splits.validation,
-                callbacks=[progress],
-            )
+            engine.fit(train, training, seed=seed, validation=held_out, callbacks=called)
         finally:
             progress.close()
-        parts = self.splits
+        return engine
+
+    def _train(self, name: str, seed: int, place: str) -> record.Run:
+        """Trains and scores one model and adds its predictions."""
+        from kerasdl import files
+        from kerasdl.models import costs
+        from kerasdl.training.precision import resolve
+
+        title = f"{name}, seed {seed} ({place})"
+        engine = self.fit(name, seed, title)
+        model, history, parts = engine.model, engine.model.history, self.splits
+        settings = dict(self.plan.settings.get(name, {}))
+        precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
         # Scored as it is stored: the record and predictions.npz agree to the last digit.
         scores = self.predictions.add(
             name, seed, engine.predict(parts.test.images), settings=settings
@@ -160,11 +178,11 @@ class Study:
             multiply_accumulates=costs.multiply_accumulates(model),
             epochs=epochs,
             train_seconds=engine.train_seconds,
-            images_per_second=epochs * len(train) / engine.train_seconds,
+            images_per_second=epochs * len(parts.train) / engine.train_seconds,
             precision=precision,
             history={key: list(map(float, values)) for key, values in history.history.items()},
             metrics=metrics.combine(
-                metrics.score(train.labels, engine.predict(train.images)),
+                metrics.score(parts.train.labels, engine.predict(parts.train.images)),
                 validation,
                 metrics.score(parts.test.labels, scores),
             ),
