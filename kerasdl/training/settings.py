@@ -7,7 +7,7 @@ from msgspec import Meta
 from kerasdl import recipe
 
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-StrategyName = Literal["auto", "none", "mirrored"]
+StrategyName = Literal["auto", "none", "mirrored", "multiworker"]
 
 
 class Training(recipe.Struct, frozen=True):
