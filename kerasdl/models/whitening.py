@@ -1,5 +1,6 @@
 """Patch whitening: a fixed first convolution that decorrelates small patches."""
 
+import math
 from typing import Any
 
 import keras
@@ -61,9 +62,12 @@ class PatchWhitening(keras.layers.Layer):  # type: ignore[misc]
                 f"expected images of shape (n, h, w, {channels}). Received: {images.shape}"
             )
         windows = np.lib.stride_tricks.sliding_window_view(images, (k, k), axis=(1, 2))
-        # (n, h', w', c, k, k) -> one row a patch, in the kernel's order (k, k, c).
-        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, k * k * channels)
-        patches = patches[:: max(1, len(patches) // max_patches)].astype(np.float64)
+        # (n, h', w', c, k, k) -> one row a patch, in the kernel's order (k, k, c). All
+        # patches together take k² times the memory of the images: only the chosen are copied.
+        places = windows.shape[:3]
+        chosen = np.arange(0, math.prod(places), max(1, math.prod(places) // max_patches))
+        patches = windows[np.unravel_index(chosen, places)].transpose(0, 2, 3, 1)
+        patches = patches.reshape(-1, k * k * channels).astype(np.float64)
         covariance = np.cov(patches, rowvar=False, ddof=0).reshape(2 * (patches.shape[1],))
         values, vectors = np.linalg.eigh(covariance)
         # An eigenvector's sign is arbitrary: fix it, so that every machine has the same kernel.
