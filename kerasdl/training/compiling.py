@@ -81,5 +81,6 @@ def compile_model(model: keras.Model, training: Training, num_examples: int) -> 
         loss: keras.losses.Loss = SmoothedCrossentropy(training.label_smoothing)
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    # jit_compile: XLA on the CPU makes convolutions 5-10 times slower.
-    model.compile(make_optimizer(training, steps), loss, metrics=["accuracy"], jit_compile=False)
+    # XLA on the CPU makes TensorFlow's convolutions 5-10 times slower; JAX has nothing else.
+    jit = keras.backend.backend() != "tensorflow"
+    model.compile(make_optimizer(training, steps), loss, metrics=["accuracy"], jit_compile=jit)

@@ -7,8 +7,9 @@ callbacks, progress and Ctrl-C. `Model.fit` enters it at every step, which for
 a small model takes longer than the model (benchmarks/engine.py).
 """
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -17,10 +18,13 @@ import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
+from kerasdl.training import state
+from kerasdl.training.checkpoint import Checkpoint, CheckpointStore
 from kerasdl.training.kernels import fused_kernels
 from kerasdl.training.order import epoch_order
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import compile_steps
+from kerasdl.training.strategy import agree
 
 SECONDS_PER_CALL = 0.3
 """How long one compiled call should take: long against Python's share, short for Ctrl-C."""
@@ -33,14 +37,22 @@ class Engine:
         model: A compiled model (built inside `strategy.scope()`) that takes
             images as they are stored and gives logits.
         strategy: A `tf.distribute.Strategy`; None for the current one.
+        seconds_per_call: How long one compiled call should take; 0 makes every step
+            a call of its own, so that callbacks see each.
     """
 
-    def __init__(self, model: keras.Model, strategy: Any = None) -> None:
+    def __init__(
+        self,
+        model: keras.Model,
+        strategy: Any = None,
+        seconds_per_call: float = SECONDS_PER_CALL,
+    ) -> None:
         import tensorflow as tf
 
         self.model = model
         self.strategy = strategy or tf.distribute.get_strategy()
         self.train_seconds = 0.0
+        self._seconds_per_call = seconds_per_call
         self._predict_batch = tf.function(
             lambda images: model(images, training=False), reduce_retracing=True
         )
@@ -53,32 +65,44 @@ class Engine:
         seed: int,
         validation: Examples | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoints: CheckpointStore | None = None,
     ) -> keras.callbacks.History:
         """Trains the model and returns its History, as `Model.fit` does.
 
         Callbacks see the same calls as in `fit` with `steps_per_execution`: the
         batch calls come once per compiled stretch, with the index of its first
-        and of its last step.
+        and of its last step. With `training.ema` the moving averages of the
+        weights are what is validated, what callbacks see at the end of an epoch
+        and what remains in the end.
+
+        With `checkpoints`, a training that was killed goes on where its last
+        checkpoint is and ends with the very bits of an uninterrupted one (on
+        one CPU): a step depends on the state and on (seed, epoch, step) only.
+        `on_epoch_begin` of the epoch it goes on in is called once more.
 
         Args:
             train: The examples to fit on.
-            training: Uses epochs, batch_size and the augmentation; the rest is
-                in the compiled model.
+            training: Uses epochs, batch_size, the augmentation, class_weight and
+                patience; the rest is in the compiled model.
             seed: Decides the order of the images and their augmentation, >= 0.
             validation: Scored after every epoch as `val_...`; None or empty for none.
-            callbacks: Keras callbacks.
+            callbacks: Keras callbacks. Their state goes into the checkpoints
+                (kerasdl/training/state.py says how).
+            checkpoints: Where the training is saved on its way; None for nowhere.
 
         Returns:
-            The History; `self.train_seconds` has the wall time without validation.
+            The History; `self.train_seconds` has the wall time without validation
+            and checkpoints, of all the starts together.
 
         Raises:
-            ValueError: If `train` is empty.
+            ValueError: If `train` is empty, or `patience` lacks validation images.
             FloatingPointError: If the loss becomes NaN or infinite.
+            OSError: If a checkpoint cannot be written; the earlier one is intact.
         """
         epochs = training.num_epochs(len(train))
         run_steps, steps = compile_steps(self.model, self.strategy, train, training, seed)
         container = keras.callbacks.CallbackList(
-            list(callbacks),
+            [*_stopping(training, validation), *callbacks],
             add_history=True,
             model=self.model,
             epochs=epochs,
@@ -88,16 +112,16 @@ class Engine:
         self.model.stop_training = False
         self.train_seconds = 0.0
         container.on_train_begin()
-        stretch = 1
-        for epoch in range(epochs):
+        epoch, first, logs = self._resume(checkpoints, container)
+        stretch, traced = 1, False
+        while epoch < epochs and not self.model.stop_training:
             container.on_epoch_begin(epoch)
-            started = time.perf_counter()
             order = epoch_order(len(train), seed, epoch)
-            self.model.reset_metrics()
-            logs: dict[str, float] = {}
-            first = 0
-            while first < steps:
+            if not first:
+                self.model.reset_metrics()
+            while first < steps and not self.model.stop_training:
                 last = min(first + stretch, steps)
+                started = time.perf_counter()
                 container.on_train_batch_begin(first)
                 before = time.perf_counter()
                 # Kernels matter while the function is traced, so at its first call.
@@ -106,26 +130,74 @@ class Engine:
                 took = time.perf_counter() - before
                 self._check_finite(logs["loss"], epoch, last)
                 container.on_train_batch_end(last - 1, logs)
+                self.train_seconds += time.perf_counter() - started
                 # The first call traces and tells nothing of a step's time.
-                if epoch or first:
-                    stretch = max(1, round((last - first) * SECONDS_PER_CALL / took))
-                first = last
-                if self.model.stop_training:
-                    break
-            self.train_seconds += time.perf_counter() - started
+                wanted = round((last - first) * self._seconds_per_call / took) if traced else 1
+                traced, first = True, last
+                # Several workers must make the same calls, whatever their clocks say.
+                stretch, save = agree(self.strategy, (max(1, wanted), _is_due(checkpoints)))
+                if save and first < steps:
+                    self._save(checkpoints, container, epoch, first, logs)
             # The losses were taken before their steps: the last step shows only here.
             self._check_weights(epoch)
-            if validation is not None and len(validation):
-                scores = self.evaluate(validation)
-                logs = {**logs, **{f"val_{name}": value for name, value in scores.items()}}
-            container.on_epoch_end(epoch, logs)
-            if self.model.stop_training:
-                break
+            with self._averaged():
+                if validation is not None and len(validation):
+                    scores = self.evaluate(validation)
+                    logs = {**logs, **{f"val_{name}": value for name, value in scores.items()}}
+                container.on_epoch_end(epoch, logs)
+            epoch, first = epoch + 1, 0
+            if agree(self.strategy, (_is_due(checkpoints),))[0]:
+                self._save(checkpoints, container, epoch, first, logs)
         # Keras's optimizers keep moving averages (use_ema) apart until the end.
         with self.strategy.scope():
             self.model.optimizer.finalize_variable_values(self.model.trainable_variables)
         container.on_train_end(logs)
         return self.model.history
+
+    def _resume(
+        self, checkpoints: CheckpointStore | None, container: keras.callbacks.CallbackList
+    ) -> tuple[int, int, dict[str, float]]:
+        """Puts the last checkpoint back; returns the epoch and step to go on with, and the logs."""
+        found = None if checkpoints is None else checkpoints.latest()
+        if found is None:
+            return 0, 0, {}
+        with self.strategy.scope():
+            state.put(self.model, container.callbacks, found.arrays, found.state["training"])
+        self.train_seconds = found.state["train_seconds"]
+        return found.epoch, found.step, found.state["logs"]
+
+    def _save(
+        self,
+        checkpoints: CheckpointStore | None,
+        container: keras.callbacks.CallbackList,
+        epoch: int,
+        step: int,
+        logs: dict[str, float],
+    ) -> None:
+        if checkpoints is None:
+            return
+        arrays, training = state.take(self.model, container.callbacks)
+        rest = {"training": training, "train_seconds": self.train_seconds, "logs": logs}
+        checkpoints.save(Checkpoint(epoch, step, arrays, rest))
+
+    @contextlib.contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Gives the model the moving averages of its weights inside the block, if it has any."""
+        optimizer = self.model.optimizer
+        # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
+        if not getattr(optimizer, "inner_optimizer", optimizer).use_ema:
+            yield
+            return
+        weights = self.model.trainable_variables
+        raw = [weight.numpy() for weight in weights]
+        with self.strategy.scope():
+            optimizer.finalize_variable_values(weights)
+        try:
+            yield
+        finally:
+            with self.strategy.scope():
+                for weight, value in zip(weights, raw, strict=True):
+                    weight.assign(value)
 
     def predict(self, images: npt.NDArray[np.uint8], batch_size: int = 500) -> Any:
         """Returns the model's outputs for `images`.
@@ -161,6 +233,24 @@ class Engine:
                 f"the loss of {self.model.name} became {loss} in epoch {epoch + 1} by step {step}. "
                 "Try a lower --learning-rate or --precision float32"
             )
+
+
+def _stopping(
+    training: Training, validation: Examples | None
+) -> list[keras.callbacks.EarlyStopping]:
+    """Returns the callback for `training.patience`, if it asks for one."""
+    if not training.patience:
+        return []
+    if validation is None or not len(validation):
+        raise ValueError(
+            f"patience {training.patience} needs validation images to stop by. Received: none; "
+            "use a --validation-fraction above 0"
+        )
+    return [keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)]
+
+
+def _is_due(checkpoints: CheckpointStore | None) -> int:
+    return int(checkpoints is not None and checkpoints.is_due())
 
 
 def _to_floats(logs: dict[str, Any]) -> dict[str, float]:

@@ -1,9 +1,23 @@
 """Which devices train a model: none (one device) or mirrored over a machine's GPUs."""
 
+import contextlib
 import logging
+from collections.abc import Sequence
 from typing import Any
 
+import keras
+
 from kerasdl.training.settings import StrategyName
+
+
+class OneDevice:
+    """Distributes nothing: the strategy where Keras does not run on TensorFlow."""
+
+    num_replicas_in_sync = 1
+
+    def scope(self) -> contextlib.AbstractContextManager[None]:
+        """Returns a context that changes nothing."""
+        return contextlib.nullcontext()
 
 
 def make_strategy(name: StrategyName, devices: list[str] | None = None) -> Any:
@@ -17,11 +31,21 @@ def make_strategy(name: StrategyName, devices: list[str] | None = None) -> Any:
             (logical devices, for tests).
 
     Returns:
-        A `tf.distribute.Strategy`; for one device TensorFlow's default one.
+        A `tf.distribute.Strategy`; for one device TensorFlow's default one. On
+        another backend `OneDevice`.
 
     Raises:
-        ValueError: If "mirrored" is asked for and the machine has no GPU.
+        ValueError: If "mirrored" is asked for and the machine has no GPU, or
+            Keras's backend is not TensorFlow.
     """
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        if name in ("auto", "none"):
+            return OneDevice()
+        raise ValueError(
+            f"--strategy {name} needs Keras on TensorFlow. Received: the backend {backend!r}, "
+            "which trains on one device here; use --strategy none, or auto"
+        )
     import tensorflow as tf
 
     gpus = tf.config.list_logical_devices("GPU")
@@ -41,6 +65,16 @@ def make_strategy(name: StrategyName, devices: list[str] | None = None) -> Any:
     # Its notices about CPU devices are for us, not for a user's console.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tf.distribute.MirroredStrategy(devices)
+
+
+def agree(strategy: Any, values: Sequence[int]) -> tuple[int, ...]:
+    """Returns for each value the largest that any worker has; without workers the values.
+
+    Args:
+        strategy: The strategy; every worker calls this at the same point.
+        values: Integers of this process, as many on every worker.
+    """
+    return tuple(values)
 
 
 def describe(strategy: Any) -> str:
