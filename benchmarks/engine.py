@@ -15,9 +15,9 @@ from unittest import mock
 import arms
 import numpy as np
 
-from kerasdl.training.environment import start_tensorflow
+from kerasdl.training.environment import start_keras
 
-start_tensorflow()
+start_keras()
 
 import keras  # noqa: E402
 

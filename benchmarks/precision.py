@@ -12,9 +12,9 @@ import time
 import arms
 import numpy as np
 
-from kerasdl.training.environment import start_tensorflow
+from kerasdl.training.environment import start_keras
 
-start_tensorflow()
+start_keras()
 
 import keras  # noqa: E402
 

@@ -22,7 +22,10 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Environment(Struct, frozen=True):
-    """Where a run happened. `precision` is the Keras dtype policy asked for."""
+    """Where a run happened. `precision` is the Keras dtype policy asked for.
+
+    `tensorflow` and `jax` are versions; null for the one that did not train.
+    """
 
     kerasdl: str
     keras: str
@@ -34,6 +37,7 @@ class Environment(Struct, frozen=True):
     strategy: str
     precision: str
     cores: Count
+    jax: str | None = None
 
 
 class DatasetInfo(Struct, frozen=True):

@@ -44,6 +44,20 @@ def examples():
 
 
 @pytest.fixture
+def without_module(tmp_path):
+    """Makes a folder for PYTHONPATH that hides an installed module from a child process."""
+
+    def hide(name):
+        folder = tmp_path / "hidden"
+        folder.mkdir(exist_ok=True)
+        text = f"raise ModuleNotFoundError('No module named {name}', name={name!r})\n"
+        (folder / f"{name}.py").write_text(text)
+        return str(folder)
+
+    return hide
+
+
+@pytest.fixture
 def run_python():
     """Runs `python ARGS` in a child process and returns it with its output as text."""
     import subprocess

@@ -70,11 +70,23 @@ def test_the_environment_names_what_ran(run_python):
     assert found.cores >= 1
 
 
+START = "from kerasdl.training.environment import start_keras as s; s(); print('up')"
+
+
 def test_another_backend_is_refused_by_name(run_python):
-    code = "from kerasdl.training.environment import start_tensorflow as s; s()"
-    done = run_python("-c", code, KERAS_BACKEND="numpy")
+    done = run_python("-c", START, KERAS_BACKEND="numpy")
     assert "Received: the backend 'numpy'" in done.stderr
     assert done.returncode != 0
+
+
+@pytest.mark.parametrize(("backend", "other"), [("tensorflow", "jax"), ("jax", "tensorflow")])
+def test_a_backend_that_is_not_installed_is_named(run_python, without_module, backend, other):
+    done = run_python("-c", START, KERAS_BACKEND=backend, PYTHONPATH=without_module(backend))
+    assert done.returncode != 0
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("ValueError: ")
+    assert f"pip install {backend}" in last
+    assert f"KERAS_BACKEND={other}" in last
 
 
 def test_warnings_of_the_start_are_passed_on_and_all_of_a_failure(run_python):
@@ -92,9 +104,10 @@ def test_warnings_of_the_start_are_passed_on_and_all_of_a_failure(run_python):
     assert done.returncode == 3
 
 
-def test_starting_tensorflow_is_quiet(run_python):
-    code = "from kerasdl.training.environment import start_tensorflow as s; s(); print('up')"
-    done = run_python("-c", code, TF_CPP_MIN_LOG_LEVEL=None)
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_starting_keras_is_quiet(run_python, backend):
+    pytest.importorskip(backend)
+    done = run_python("-c", START, TF_CPP_MIN_LOG_LEVEL=None, KERAS_BACKEND=backend)
     assert done.returncode == 0
     assert done.stdout == "up\n"
     assert done.stderr == ""

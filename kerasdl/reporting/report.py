@@ -208,7 +208,8 @@ def _environment(record: Record) -> list[tuple[str, str]]:
     return [
         ("kerasdl", here.kerasdl),
         ("Keras", f"{here.keras}, backend {here.backend}"),
-        ("TensorFlow", here.tensorflow or "not used"),
+        *([("TensorFlow", here.tensorflow)] if here.tensorflow else []),
+        *([("JAX", here.jax)] if here.jax else []),
         ("NumPy", here.numpy),
         ("Python", here.python),
         ("Device", f"{here.device}, {_plural(here.cores, 'core')}"),

@@ -170,9 +170,9 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
         seed=plan.data.split_seed,
     )
     _banner(console, dataset.label, dataset.synthetic)
-    from kerasdl.training.environment import start_tensorflow
+    from kerasdl.training.environment import start_keras
 
-    start_tensorflow()
+    start_keras()
     from kerasdl.studies.networks import Study
 
     # Of these images, not of a folder that happens to have their name.

@@ -20,6 +20,7 @@ from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
 from kerasdl.training import state
 from kerasdl.training.checkpoint import Checkpoint, CheckpointStore
+from kerasdl.training.ending import check_loss, check_weights, early_stopping
 from kerasdl.training.kernels import fused_kernels
 from kerasdl.training.order import epoch_order
 from kerasdl.training.settings import Training
@@ -102,7 +103,7 @@ class Engine:
         epochs = training.num_epochs(len(train))
         run_steps, steps = compile_steps(self.model, self.strategy, train, training, seed)
         container = keras.callbacks.CallbackList(
-            [*_stopping(training, validation), *callbacks],
+            [*early_stopping(training, validation), *callbacks],
             add_history=True,
             model=self.model,
             epochs=epochs,
@@ -128,7 +129,7 @@ class Engine:
                 with self.strategy.scope(), fused_kernels(self.model):
                     logs = _to_floats(run_steps(order, epoch, first, last))
                 took = time.perf_counter() - before
-                self._check_finite(logs["loss"], epoch, last)
+                check_loss(self.model, logs["loss"], epoch, last)
                 container.on_train_batch_end(last - 1, logs)
                 self.train_seconds += time.perf_counter() - started
                 # The first call traces and tells nothing of a step's time.
@@ -139,7 +140,7 @@ class Engine:
                 if save and first < steps:
                     self._save(checkpoints, container, epoch, first, logs)
             # The losses were taken before their steps: the last step shows only here.
-            self._check_weights(epoch)
+            check_weights(self.model, epoch)
             with self._averaged():
                 if validation is not None and len(validation):
                     scores = self.evaluate(validation)
@@ -219,34 +220,6 @@ class Engine:
         """Returns `loss` (cross-entropy in nats, unsmoothed) and `accuracy` (0..1)."""
         score = metrics.score(examples.labels, self.predict(examples.images))
         return {"loss": score.loss, "accuracy": score.accuracy}
-
-    def _check_weights(self, epoch: int) -> None:
-        if not all(np.isfinite(weight.numpy()).all() for weight in self.model.trainable_variables):
-            raise FloatingPointError(
-                f"the weights of {self.model.name} became nan or infinite in epoch {epoch + 1}. "
-                "Try a lower --learning-rate or --precision float32"
-            )
-
-    def _check_finite(self, loss: float, epoch: int, step: int) -> None:
-        if not np.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss of {self.model.name} became {loss} in epoch {epoch + 1} by step {step}. "
-                "Try a lower --learning-rate or --precision float32"
-            )
-
-
-def _stopping(
-    training: Training, validation: Examples | None
-) -> list[keras.callbacks.EarlyStopping]:
-    """Returns the callback for `training.patience`, if it asks for one."""
-    if not training.patience:
-        return []
-    if validation is None or not len(validation):
-        raise ValueError(
-            f"patience {training.patience} needs validation images to stop by. Received: none; "
-            "use a --validation-fraction above 0"
-        )
-    return [keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)]
 
 
 def _is_due(checkpoints: CheckpointStore | None) -> int:

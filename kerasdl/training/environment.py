@@ -1,8 +1,7 @@
-"""The machine and the versions a run used, and starting TensorFlow quietly."""
+"""The machine and the versions a run used, and starting Keras quietly."""
 
 import os
 import platform
-import sys
 from importlib import metadata
 from typing import Any
 
@@ -10,41 +9,53 @@ from kerasdl import __version__
 from kerasdl.quiet import quiet_start
 from kerasdl.record import Environment
 
+BACKENDS = ("tensorflow", "jax")
+"""Where Keras may run: TensorFlow is what everything is made for, JAX trains through `fit`."""
 
-def start_tensorflow() -> None:
-    """Imports Keras on TensorFlow, quietly.
+
+def start_keras() -> None:
+    """Imports Keras and its backend, quietly: TensorFlow, or JAX where Keras is set to it.
 
     Raises:
-        ValueError: If Keras is configured for another backend, or the processor
-            is too old for TensorFlow.
+        ValueError: If Keras is configured for another backend, the backend is not
+            installed, or the processor is too old for TensorFlow.
     """
-    if "tensorflow" in sys.modules:
-        return
     _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     _check_processor()
-    with quiet_start():
-        import keras
-        import tensorflow  # noqa: F401 - the import is the point
+    try:
+        with quiet_start():
+            import keras
+
+            # On JAX, Keras imports TensorFlow too where it is installed: in here, quietly.
+            keras.utils.set_random_seed(0)
+    except ModuleNotFoundError as error:
+        if error.name not in BACKENDS:
+            raise
+        (other,) = set(BACKENDS) - {error.name}
+        raise ValueError(
+            f"Keras's backend {error.name!r} is not installed here: pip install {error.name}, "
+            f"or set KERAS_BACKEND={other}"
+        ) from None
     # Without the variable, Keras's own configuration file decides.
     _check_backend(keras.backend.backend())
 
 
 def _check_processor() -> None:
-    """Says before TensorFlow does, which ends the process, that the processor is too old."""
+    """Says before the backend does, which ends the process, that the processor is too old."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             flags = [line.split() for line in file if line.startswith("flags")]
     except OSError:  # not Linux
         return
     if flags and "avx" not in flags[0]:
-        raise ValueError("TensorFlow needs a processor with AVX. Received: one without")
+        raise ValueError("TensorFlow and JAX need a processor with AVX. Received: one without")
 
 
 def _check_backend(backend: str) -> None:
-    if backend != "tensorflow":
+    if backend not in BACKENDS:
         raise ValueError(
-            "training needs Keras on TensorFlow. Received: the backend "
-            f"{backend!r}; unset KERAS_BACKEND (or set it to tensorflow)"
+            "training needs Keras on TensorFlow or JAX. Received: the backend "
+            f"{backend!r}; unset KERAS_BACKEND (or set it to tensorflow or jax)"
         )
 
 
@@ -57,17 +68,19 @@ def describe(strategy_name: str, precision: str) -> Environment:
     """
     import keras
 
+    backend = keras.backend.backend()
     return Environment(
         kerasdl=__version__,
         keras=metadata.version("keras"),
-        tensorflow=metadata.version("tensorflow"),
+        tensorflow=metadata.version("tensorflow") if backend == "tensorflow" else None,
         numpy=metadata.version("numpy"),
         python=platform.python_version(),
-        backend=keras.backend.backend(),
-        device=_device(),
+        backend=backend,
+        device=_device(backend),
         strategy=strategy_name,
         precision=precision,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores(),
+        jax=metadata.version("jax") if backend == "jax" else None,
     )
 
 
@@ -75,7 +88,15 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _device() -> str:
+def _device(backend: str) -> str:
+    """Returns e.g. "1 x NVIDIA H100", or the processor where there is no GPU."""
+    if backend == "jax":
+        import jax
+
+        devices = jax.devices()
+        if devices[0].platform != "cpu":
+            return f"{len(devices)} x {devices[0].device_kind}"
+        return cpu_name()
     import tensorflow as tf
 
     gpus = tf.config.list_physical_devices("GPU")

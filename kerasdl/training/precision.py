@@ -40,13 +40,12 @@ def policy(name: str) -> Iterator[None]:
 
 
 def _has_bfloat16(depthwise: bool) -> bool:
-    import tensorflow as tf
-
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability")
-        return capability is not None and capability >= (8, 0)
-    if depthwise:
+    jax = keras.backend.backend() == "jax"
+    capability = _gpu_of_jax() if jax else _gpu_of_tensorflow()
+    if capability is not None:
+        return capability >= (8, 0)
+    # On a CPU, XLA, which is all that JAX has, gains nothing by bfloat16.
+    if depthwise or jax:
         return False
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
@@ -54,3 +53,26 @@ def _has_bfloat16(depthwise: bool) -> bool:
             return "amx_bf16" in flags or "avx512_bf16" in flags
     except OSError:  # not Linux: nothing is known, so the safe choice
         return False
+
+
+def _gpu_of_tensorflow() -> tuple[int, ...] | None:
+    """Returns the compute capability of the first GPU; () where it has none, None without GPU."""
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if not gpus:
+        return None
+    details = tf.config.experimental.get_device_details(gpus[0])
+    return tuple(details.get("compute_capability", ()))
+
+
+def _gpu_of_jax() -> tuple[int, ...] | None:
+    """Returns the same as `_gpu_of_tensorflow`, asked of JAX."""
+    import jax
+
+    device = jax.devices()[0]
+    if device.platform != "gpu":
+        return None
+    # "9.0"; AMD's name the architecture instead, e.g. "gfx942".
+    parts = str(getattr(device, "compute_capability", "")).split(".")
+    return tuple(map(int, parts)) if all(part.isdecimal() for part in parts) else ()
