@@ -212,7 +212,7 @@ def test_two_mirrored_devices_give_the_weights_of_one(run_python, optimizer, n):
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["name"] == "mirrored x 2"
     assert result["difference"] < 1e-5
-    assert result["losses"][0] == pytest.approx(result["losses"][1], rel=0.02)
+    assert result["losses"][0] == pytest.approx(result["losses"][1], rel=1e-5)
 
 
 def test_mirrored_without_a_gpu_says_what_to_do():

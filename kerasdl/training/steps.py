@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Examples
-from kerasdl.training import augment
+from kerasdl.training import augment, replicas
 from kerasdl.training.order import flip_phase
 from kerasdl.training.settings import Training
 
@@ -38,12 +38,12 @@ def compile_steps(
     _build_state(model, strategy, train)
     batch_size = min(training.batch_size, len(train))
     steps = -(-len(train) // batch_size)
-    replicas = strategy.num_replicas_in_sync
+    num_replicas = strategy.num_replicas_in_sync
     weights = class_weights(train.labels, training)
     phase = flip_phase(len(train), seed)
     # One copy of the data for each replica, on the replica's own device.
     images, labels, flips = (
-        _on_devices(strategy, array) for array in (train.images, train.labels, phase)
+        replicas.on_devices(strategy, array) for array in (train.images, train.labels, phase)
     )
     active = augment.is_active(training)
 
@@ -57,8 +57,8 @@ def compile_steps(
                 seed=tf.stack([seed ^ _AUGMENT_STREAM, epoch * steps + tf.cast(index, "int64")]),
             )
         weight = None
-        if replicas > 1:
-            batch, uniform, weight = _share(batch, uniform, replicas)
+        if num_replicas > 1:
+            batch, uniform, weight = replicas.share(batch, uniform, num_replicas)
         x, y = tf.gather(images, batch), tf.gather(labels, batch)
         if active:
             mirrored = tf.not_equal(tf.gather(flips, batch), epoch % 2 == 1)
@@ -70,8 +70,11 @@ def compile_steps(
 
     @tf.function  # type: ignore[untyped-decorator]
     def run_steps(order: Any, epoch: Any, first: Any, last: Any) -> Any:
-        for index in tf.range(first, last):
-            strategy.run(step, args=(images, labels, flips, order, epoch, index))
+        with replicas.own_states(model, strategy):
+            for index in tf.range(first, last):
+                size = tf.minimum(batch_size, tf.size(order) - index * batch_size)
+                with replicas.exact_metrics(model, size, num_replicas):
+                    strategy.run(step, args=(images, labels, flips, order, epoch, index))
         return model.get_metrics_result()
 
     def call(order: npt.NDArray[np.int32], epoch: int, first: int, last: int) -> Any:
@@ -111,39 +114,4 @@ def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
         model.compute_loss(x, y, outputs)
         model.compute_metrics(x, y, outputs)
         model.reset_metrics()
-
-
-def _on_devices(strategy: Any, array: npt.NDArray[Any]) -> Any:
-    import tensorflow as tf
-
-    if strategy.num_replicas_in_sync == 1:
-        return tf.constant(array)
-    devices = strategy.extended.worker_devices
-
-    def copy(context: Any) -> Any:
-        with tf.device(devices[context.replica_id_in_sync_group]):
-            return tf.constant(array)
-
-    return strategy.experimental_distribute_values_from_function(copy)
-
-
-def _share(batch: Any, uniform: Any, replicas: int) -> tuple[Any, Any, Any]:
-    """Cuts out this replica's share of a batch and its weight.
-
-    Keras averages over the replica's own examples and divides by the number of
-    replicas; the weight undoes this where the shares differ by one example, so
-    that every example of the batch counts the same. A batch smaller than the
-    number of replicas leaves some without: these see one example of it, which
-    counts nothing (but in their BatchNorm statistics).
-    """
-    import tensorflow as tf
-
-    size = tf.size(batch)
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    begin, end = size * replica // replicas, size * (replica + 1) // replicas
-    weight = tf.cast(replicas * (end - begin), "float32") / tf.cast(size, "float32")
-    begin = tf.minimum(begin, size - 1)
-    end = tf.maximum(end, begin + 1)
-    batch = batch[begin:end]
-    uniform = None if uniform is None else uniform[begin:end]
-    return batch, uniform, tf.fill([end - begin], weight)
+        replicas.take_over(model, strategy)
