@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from kerasdl import recipe, record
-from kerasdl.apps import cifar10, reproduce, svhn
+from kerasdl.apps import cifar10, svhn
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.studies.command import make_parser, make_recipe
 
@@ -95,12 +95,6 @@ def test_the_same_recipe_gives_the_same_numbers(finished, tmp_path):
     assert [r.history for r in one.runs] == [r.history for r in other.runs]
     left, right = (Predictions.load(o / "predictions.npz") for o in (out, tmp_path / "again"))
     np.testing.assert_array_equal(left.get("smallnet", 1, {}), right.get("smallnet", 1, {}))
-
-
-def test_a_record_is_reproduced(finished, tmp_path, capsys):
-    out, _ = finished
-    assert run(reproduce, out, "--out", tmp_path / "again") == 0
-    assert "reproduced" in capsys.readouterr().out
 
 
 def test_starting_again_keeps_what_is_finished(finished, capsys, monkeypatch):
@@ -412,54 +406,6 @@ def test_a_recipe_file_states_only_its_difference(tmp_path):
     assert make_recipe(svhn.APP, options) == plan
     with pytest.raises(ValueError, match="a recipe of the app 'svhn'"):
         make_recipe(cifar10.APP, options)
-
-
-def test_reproduce_says_when_a_figure_is_outside_its_spread():
-    old = record.Spread(0.90, 0.004, 3)
-    assert reproduce.agrees(old, record.Spread(0.90, None, 1), 10_000) is True
-    assert reproduce.agrees(old, record.Spread(0.905, 0.002, 3), 10_000) is True
-    assert reproduce.agrees(old, record.Spread(0.93, 0.002, 3), 10_000) is False
-    # Three seeds that agree by luck do not make the interval empty.
-    assert reproduce.agrees(record.Spread(0.90, 0.0, 3), record.Spread(0.9005, 0.0, 3), 2000)
-    one = record.Spread(0.90, None, 1)
-    assert reproduce.agrees(one, record.Spread(0.91, None, 1), 10_000) is None
-
-
-def test_reproduce_exits_with_1_when_a_figure_is_not_confirmed(finished, tmp_path, capsys):
-    import shutil
-
-    import msgspec
-
-    copy = tmp_path / "copy"
-    shutil.copytree(finished[0], copy)
-    result = record.read(copy / "results.json")
-    summary = [
-        msgspec.structs.replace(one, test_accuracy=record.Spread(0.05, 0.001, 2))
-        for one in result.summary
-    ]
-    record.write(msgspec.structs.replace(result, summary=summary), copy / "results.json")
-    assert run(reproduce, copy, "--out", tmp_path / "again") == 1
-    assert "NOT reproduced" in capsys.readouterr().out
-
-
-def test_reproduce_trains_nothing_on_other_images(finished, tmp_path, capsys):
-    import shutil
-
-    import msgspec
-
-    copy = tmp_path / "copy"
-    shutil.copytree(finished[0], copy)
-    result = record.read(copy / "results.json")
-    other = msgspec.structs.replace(result.dataset, sha256="0" * 64)
-    record.write(msgspec.structs.replace(result, dataset=other), copy / "results.json")
-    assert run(reproduce, copy, "--out", tmp_path / "again") == 1
-    assert "nothing was trained" in capsys.readouterr().out
-    assert not (tmp_path / "again").exists()
-
-
-def test_reproduce_wants_a_record(tmp_path, capsys):
-    assert run(reproduce, tmp_path) == 2
-    assert "expected a folder with a results.json" in capsys.readouterr().err
 
 
 def test_the_real_part_of_svhn_is_labelled_partial(real_data, tmp_path):

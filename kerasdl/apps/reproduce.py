@@ -1,135 +1,258 @@
-"""Runs a record again and says whether its figures come out: `python -m kerasdl reproduce DIR`."""
+"""Runs a record again and says whether its figures come out.
 
+    python -m kerasdl reproduce apps/svhn                             # all of it
+    python -m kerasdl reproduce apps/svhn --models lenet5 --seeds 1   # a part
+    python -m kerasdl reproduce apps/svhn --quick                     # a first look
+
+Exit code 0 when every figure lies where the record lets one expect it, 1 when one does
+not, 2 on an error. A first look stops each training after its first tenth (the learning
+rate still follows the whole schedule) and compares the training history there; it
+leaves no record. The new folder's reproduction.json has the comparison
+(`kerasdl.evaluation.reproduction.Reproduction`).
+"""
+
+import datetime
 import importlib
 import itertools
 import math
+import os
 import re
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from kerasdl import recipe, record
-from kerasdl.datasets.load import load
-from kerasdl.reporting.text import percent_spread
-from kerasdl.studies.command import make_recipe
+import msgspec
 
+from kerasdl import files, recipe, record
+from kerasdl.evaluation import reproduction
+from kerasdl.evaluation.variants import group
+from kerasdl.studies.command import INTERRUPTED, App, make_recipe
+from kerasdl.studies.plan import Recipe
 
-def agrees(old: record.Spread, new: record.Spread, num_test: int) -> bool | None:
-    """Whether a new mean lies where the old record lets one expect it.
+QUICK_SHARE = 0.1
+"""The part of each training that a first look runs."""
 
-    The 95 % prediction interval for the mean of `new.n` further seeds,
-    old mean ± t(0.975, n - 1) std sqrt(1/n + 1/m) (Hahn and Meeker 1991,
-    "Statistical Intervals", section 4.8); the normal distribution of a seed's
-    accuracy is an assumption. A few seeds can agree by luck, so the standard
-    deviation is taken to be at least that of the accuracy on so many test images,
-    sqrt(p (1 - p) / num_test).
-
-    Args:
-        old: The record's mean and spread (0..1).
-        new: The new one's.
-        num_test: Number of test images, >= 1.
-
-    Returns:
-        None when the record has one seed only and the figures differ: nothing
-        is known about the spread then.
-    """
-    from scipy import stats
-
-    if math.isclose(old.mean, new.mean, abs_tol=1e-12):
-        return True
-    if old.std is None:
-        return None
-    std = max(old.std, math.sqrt(old.mean * (1.0 - old.mean) / num_test))
-    width = stats.t.ppf(0.975, old.n - 1) * std * math.sqrt(1 / old.n + 1 / new.n)
-    return abs(new.mean - old.mean) <= float(width)
+FILE = "reproduction.json"
 
 
-def compare(old: record.Record, new: record.Record) -> tuple[list[str], bool]:
-    """Compares two records model by model.
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be done: the record, its app, and the part of its recipe to run."""
 
-    Returns:
-        One line for each model of `old`, and whether every one is confirmed.
-    """
-    lines, sound = [], True
-    again = {summary.model: summary.test_accuracy for summary in new.summary}
-    for summary in old.summary:
-        before, after = summary.test_accuracy, again.get(summary.model)
-        if after is None:
-            lines.append(f"{summary.title}: not run")
-            sound = False
-            continue
-        verdict = agrees(before, after, old.dataset.test)
-        sound = sound and verdict is True
-        words = {
-            True: "reproduced",
-            False: "NOT reproduced: outside the 95 % prediction interval of the record",
-            None: "NOT confirmed: the record has one seed, so that its spread is not known",
-        }
-        lines.append(
-            f"{summary.title}: {_text(before)} in the record, {_text(after)} now: {words[verdict]}"
-        )
-    return lines, sound
+    folder: Path
+    old: record.Record
+    app: App
+    main: Any
+    plan: Recipe
+    gained: list[str]
+    out: Path
+    data: str | None
+    quick: bool
+
+    @property
+    def kind(self) -> Any:
+        """As in `Reproduction`."""
+        whole = self.old.recipe
+        all_of_it = (list(self.plan.models), self.plan.seeds) == (whole["models"], whole["seeds"])
+        return "quick" if self.quick else "whole" if all_of_it else "part"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns 0 when every figure was reproduced, 1 when not, 2 on an error."""
+    """Runs the command; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(argv)
+    try:
+        return _reproduce(_prepare(options))
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:
+        print(f"{parser.prog}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> recipe.Parser:
     parser = recipe.Parser(
         prog="python -m kerasdl reproduce",
         description="Run a record again with its own recipe; are its figures inside their spread?",
     )
     parser.add_argument("record", metavar="DIR", help="a run folder or record, e.g. apps/svhn")
+    parser.add_argument("--models", metavar="A,B", help="only these models of the record")
+    parser.add_argument("--seeds", metavar="N", type=_positive, help="only its first N seeds")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="a first look: stop each training after its first tenth and compare the history "
+        "there (one seed, or --seeds)",
+    )
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets' files")
-    parser.add_argument("--out", metavar="DIR", help="run folder; default: runs/reproduce-<app>")
-    options = parser.parse_args(argv)
-    try:
-        folder = Path(options.record)
-        path = folder / "results.json"
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"expected a folder with a results.json. Received: {options.record}"
-            )
-        old = record.read(path)
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", old.app):
-            raise ValueError(f"{path} names no app. Received: {old.app!r}")
-        try:
-            app = importlib.import_module(f"kerasdl.apps.{old.app}")
-        except ModuleNotFoundError:
-            raise ValueError(f"{path} is of an unknown app. Received: {old.app!r}") from None
-        out = options.out or _new_folder(old.app)
-        plan = make_recipe(app.APP, {"preset": "default", "recipe": str(folder / "recipe.toml")})
-        dataset = load(
-            plan.data.dataset, data_dir=options.data, seed=plan.data.split_seed, notify=print
+    parser.add_argument("--out", metavar="DIR", help="new folder; default: runs/reproduce-<app>")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise ValueError
+    return int(text)
+
+
+def _prepare(options: Any) -> Task:
+    """Reads the record and checks what was asked for, before anything that takes time."""
+    folder = Path(options.record)
+    path = folder / "results.json"
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"expected a folder with a results.json. Received: {options.record}"
         )
-    except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+    old = record.read(path)
+    if old.status != "complete" or not old.runs:
+        raise ValueError(f"{path} must be of a finished run. Received: status {old.status!r}")
+    app = None
+    if re.fullmatch(r"[a-z][a-z0-9_]*", old.app):
+        try:
+            module = importlib.import_module(f"kerasdl.apps.{old.app}")
+            app = getattr(module, "APP", None)
+        except ModuleNotFoundError:
+            app = None
+    if app is None:
+        raise ValueError(f"{path} must be of an app of this kerasdl. Received: {old.app!r}")
+    file = folder / "recipe.toml"
+    chosen: dict[str, Any] = {"preset": "default", "recipe": str(file)}
+    whole = recipe.to_dict(make_recipe(app, chosen))
+    recorded = recipe.merge(whole, old.recipe)
+    if differences := recipe.differences(recorded, whole):
+        raise ValueError(f"{file} is not the recipe of {path}: {'; '.join(differences)}")
+    if options.models is not None:
+        chosen["models"] = _models(options.models, old)
+    seeds = options.seeds or (1 if options.quick else old.recipe["seeds"])
+    if seeds > old.recipe["seeds"]:
+        raise ValueError(f"the record has seeds: {old.recipe['seeds']}. Received: --seeds {seeds}")
+    plan = make_recipe(app, {**chosen, "seeds": seeds})
+    part = {**old.recipe, "models": list(plan.models), "seeds": seeds}
+    part["training"] = {name: old.recipe["training"][name] for name in plan.models}
+    part["settings"] = {k: v for k, v in old.recipe["settings"].items() if k in plan.models}
+    return Task(
+        folder=folder,
+        old=old,
+        app=app,
+        main=module.main,
+        plan=plan,
+        gained=recipe.differences(part, recipe.to_dict(plan)),
+        out=_out(options.out, old.app, options.quick),
+        data=options.data,
+        quick=options.quick,
+    )
+
+
+def _models(text: str, old: record.Record) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    known = old.recipe["models"]
+    if not names or len(set(names)) != len(names) or not set(names) <= set(known):
+        raise ValueError(f"--models takes some of {', '.join(known)}. Received: {text!r}")
+    return tuple(name for name in known if name in names)
+
+
+def _out(named: str | None, app: str, quick: bool) -> Path:
+    """Returns the new run's folder: by default the first of runs/reproduce-<app>, -2, ..."""
+    if named is None:
+        ends = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        folders = (Path("runs") / f"reproduce-{app}{end}" for end in ends)
+        return next(folder for folder in folders if not folder.exists())
+    folder = Path(named)
+    # A whole run may be continued: the study looks at its folder itself.
+    if quick and folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {FILE}):
+        raise ValueError(f"--quick takes a new or empty folder as --out. Received: {named}")
+    return folder
+
+
+def _reproduce(task: Task) -> int:
+    from kerasdl.datasets.load import load
+    from kerasdl.reporting.reproduction import sentence, show
+
+    old, data = task.old, task.plan.data
+    dataset = load(data.dataset, data_dir=task.data, seed=data.split_seed, notify=print)
     if dataset.sha256 != old.dataset.sha256:
         print(
             f"The images are others than the record's: {dataset.label} now, "
             f"{old.dataset.label} then. The figures cannot be compared; nothing was trained."
         )
         return 1
-    arguments = ["--recipe", str(folder / "recipe.toml"), "--out", out]
-    if options.data:
-        arguments += ["--data", options.data]
-    code = int(app.main(arguments))
-    if code != 0:
-        return code
-    new = record.read(Path(out) / "results.json")
-    lines, sound = compare(old, new)
-    print("\n".join(lines))
-    return 0 if sound else 1
+    if task.quick:
+        models, environment = _look(task, dataset)
+    else:
+        del dataset  # the app loads its own; two would be in memory
+        arguments = ["--recipe", str(task.folder / "recipe.toml"), "--out", str(task.out)]
+        if task.kind == "part":
+            arguments += ["--models", ",".join(task.plan.models), "--seeds", str(task.plan.seeds)]
+        if task.data:
+            arguments += ["--data", task.data]
+        code = int(task.main(arguments))
+        if code != 0:
+            return code
+        new = record.read(task.out / "results.json")
+        models, environment = reproduction.compare_runs(old, new.runs), new.environment
+    verdict = reproduction.decide(models)
+    found = reproduction.Reproduction(
+        kind=task.kind,
+        record=str(task.folder),
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        verdict=verdict,
+        sentence=sentence(task.kind, verdict, models),
+        dataset=old.dataset.label,
+        sha256=old.dataset.sha256,
+        environment=environment,
+        changed=reproduction.changes(old.environment, environment),
+        recipe_changed=task.gained,
+        left_out=[name for name in old.recipe["models"] if name not in task.plan.models],
+        models=models,
+    )
+    content = msgspec.json.format(msgspec.json.encode(found), indent=2)
+    files.write_bytes(task.out / FILE, content + b"\n")
+    show(found, task.out / FILE)
+    return 0 if verdict == "reproduced" else 1
 
 
-def _new_folder(app: str) -> str:
-    """Returns the first of runs/reproduce-<app>, -2, … that is not there: a repetition is new."""
-    names = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-    folders = (Path("runs") / f"reproduce-{app}{name}" for name in names)
-    return str(next(folder for folder in folders if not folder.exists()))
+def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.Environment]:
+    """Trains the first epochs of each chosen run; writes nothing."""
+    from rich.console import Console
 
+    from kerasdl.datasets.splits import split
+    from kerasdl.training.environment import start_keras
 
-def _text(spread: record.Spread) -> str:
-    return f"{percent_spread(spread)} % (n={spread.n})"
+    plan, data = task.plan, task.plan.data
+    splits = split(
+        dataset,
+        validation_fraction=data.validation_fraction,
+        train_size=data.train_size,
+        train_fraction=data.train_fraction,
+        seed=data.split_seed,
+    )
+    start_keras()
+    from kerasdl.studies.networks import Study
+    from kerasdl.training.stopping import StopAfter
+
+    command = shlex.join(["python", "-m", "kerasdl", "reproduce", str(task.folder), "--quick"])
+    console = Console()
+    study = Study(plan, dataset, splits, task.out, command=command, reported=[], console=console)
+    console.print(dataset.label, style="bold", highlight=False, markup=False)
+    models = []
+    for name, runs in group(task.old.runs).items():
+        if runs[0].model not in plan.models:
+            continue
+        epochs = min(len(run.history["loss"]) for run in runs)
+        first = max(1, math.ceil(QUICK_SHARE * epochs))
+        histories = {}
+        for seed in range(plan.seed, plan.seed + plan.seeds):
+            title = f"{name}, seed {seed} (first {first} of {epochs} epochs)"
+            console.print(title, highlight=False, markup=False)
+            engine = study.fit(runs[0].model, seed, title, [StopAfter(first)])
+            histories[seed] = dict(engine.model.history.history)
+        models.append(reproduction.compare_histories(task.old, name, histories))
+    return models, study.record.environment
 
 
 if __name__ == "__main__":
