@@ -27,6 +27,7 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         self._examples, self._batch_size = num_examples, batch_size
         self._bar: Progress | None = None
         self._said = time.monotonic()
+        self._begun: int | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the bar."""
@@ -50,10 +51,15 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         """Remembers the epoch."""
         self._epoch = epoch
 
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Remembers where this process began: after a restart, not with the first image."""
+        if self._begun is None:
+            self._begun = self._epoch * self._examples + batch * self._batch_size
+
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Shows where the training is after step `batch` of the epoch."""
         done = self._epoch * self._examples + min((batch + 1) * self._batch_size, self._examples)
-        rate = done / max(time.monotonic() - self._started, 1e-9)
+        rate = (done - (self._begun or 0)) / max(time.monotonic() - self._started, 1e-9)
         logs = logs or {}
         state = (
             f"epoch {self._epoch + 1}/{self.params['epochs']}  {rate:,.0f} images/s  "
