@@ -67,6 +67,11 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                     f"expected a table [training.{model}] for the model {model!r}. "
                     f"Received: {', '.join(self.training) or 'none'}"
                 )
+            if self.training[model].patience and not self.data.validation_fraction:
+                raise ValueError(
+                    f"training.{model}.patience needs validation images to stop by. Received: "
+                    "validation_fraction 0; use e.g. --validation-fraction 0.1"
+                )
         for model, settings in self.settings.items():
             known = registry.get(model).setting_names()
             for name in settings:
