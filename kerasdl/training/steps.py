@@ -42,7 +42,7 @@ def compile_steps(
     weights = class_weights(train.labels, training)
     phase = flip_phase(len(train), seed)
     # One copy of the data for each replica, on the replica's own device.
-    images, labels, flips = (
+    data = tuple(
         replicas.on_devices(strategy, array) for array in (train.images, train.labels, phase)
     )
     active = augment.is_active(training)
@@ -69,19 +69,20 @@ def compile_steps(
         model.train_step((x, y) if weight is None else (x, y, weight))
 
     @tf.function  # type: ignore[untyped-decorator]
-    def run_steps(order: Any, epoch: Any, first: Any, last: Any) -> Any:
+    def run_steps(data: Any, order: Any, epoch: Any, first: Any, last: Any) -> Any:
         with replicas.own_states(model, strategy):
             for index in tf.range(first, last):
                 size = tf.minimum(batch_size, tf.size(order) - index * batch_size)
                 with replicas.exact_metrics(model, size, num_replicas):
-                    strategy.run(step, args=(images, labels, flips, order, epoch, index))
+                    strategy.run(step, args=(*data, order, epoch, index))
         return model.get_metrics_result()
 
     def call(order: npt.NDArray[np.int32], epoch: int, first: int, last: int) -> Any:
-        # Tensors, not Python numbers: those would be traced anew for each value.
-        return run_steps(
-            tf.constant(order), tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
-        )
+        # Tensors, not Python numbers: those would be traced anew for each value. The images
+        # are an argument, too: TensorFlow never frees the graph (all_reduce registers a
+        # gradient of its own for ever), and a graph holds what it captures.
+        numbers = tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
+        return run_steps(data, tf.constant(order), *numbers)
 
     return call, steps
 
