@@ -129,6 +129,8 @@ def test_tasks_per_node():
         ("http://a:1", 0, "HOST:PORT"),
         ("-a:1", 0, "HOST:PORT"),
         ("a b:1", 0, "HOST:PORT"),
+        ("a..b:1", 0, "HOST:PORT"),
+        (f"{'a' * 64}:1", 0, "HOST:PORT"),
         ("a:\u0661", 0, "HOST:PORT"),
         ("", 0, "HOST:PORT"),
     ],

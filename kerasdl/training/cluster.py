@@ -19,7 +19,8 @@ PORT = 12000
 MAX_WORKERS = 4096
 """More than anyone has; a hostile list of hosts must not fill the memory."""
 
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[\w.-]*\w)?|\[[0-9a-f:.]+\]):([0-9]{1,5})", re.A | re.I)
+_LABEL = r"\w(?:[\w-]{0,61}\w)?"
+_ADDRESS = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]):([0-9]{{1,5}})", re.A | re.I)
 
 
 class Cluster(NamedTuple):

@@ -25,7 +25,7 @@ from kerasdl.training.kernels import fused_kernels
 from kerasdl.training.order import epoch_order
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import compile_steps
-from kerasdl.training.strategy import agree
+from kerasdl.training.strategy import agree, workers_of
 
 SECONDS_PER_CALL = 0.3
 """How long one compiled call should take: long against Python's share, short for Ctrl-C."""
@@ -136,14 +136,18 @@ class Engine:
                 wanted = round((last - first) * self._seconds_per_call / took) if traced else 1
                 traced, first = True, last
                 # Several workers must make the same calls, whatever their clocks say.
-                stretch, save = agree(self.strategy, (max(1, wanted), _is_due(checkpoints)))
+                stretch, save, stop = agree(
+                    self.strategy,
+                    (max(1, wanted), _is_due(checkpoints), int(self.model.stop_training)),
+                )
+                self.model.stop_training = bool(stop)
                 if save and first < steps:
                     self._save(checkpoints, container, epoch, first, logs)
             # The losses were taken before their steps: the last step shows only here.
             check_weights(self.model, epoch)
             with self._averaged():
                 if validation is not None and len(validation):
-                    scores = self.evaluate(validation)
+                    scores = self._scores(validation)
                     logs = {**logs, **{f"val_{name}": value for name, value in scores.items()}}
                 container.on_epoch_end(epoch, logs)
             epoch, first = epoch + 1, 0
@@ -159,13 +163,43 @@ class Engine:
         self, checkpoints: CheckpointStore | None, container: keras.callbacks.CallbackList
     ) -> tuple[int, int, dict[str, float]]:
         """Puts the last checkpoint back; returns the epoch and step to go on with, and the logs."""
-        found = None if checkpoints is None else checkpoints.latest()
+        found = None if checkpoints is None else self._latest(checkpoints)
         if found is None:
             return 0, 0, {}
         with self.strategy.scope():
             state.put(self.model, container.callbacks, found.arrays, found.state["training"])
         self.train_seconds = found.state["train_seconds"]
         return found.epoch, found.step, found.state["logs"]
+
+    def _latest(self, checkpoints: CheckpointStore) -> Checkpoint | None:
+        """Returns the last checkpoint, the same on every worker.
+
+        Raises:
+            ValueError: If a worker sees another one than the chief.
+        """
+        workers = workers_of(self.strategy)
+        # The chief first: it sets aside what cannot be used.
+        found = checkpoints.latest() if workers.is_chief else None
+        workers.share(None)
+        found = found if workers.is_chief else checkpoints.latest()
+        places = workers.gather(None if found is None else [found.epoch, found.step])
+        for rank, place in enumerate(places):
+            if place != places[0]:
+                raise ValueError(
+                    f"{workers.cluster.name(rank)} must see the checkpoints of "
+                    f"{workers.cluster.name(0)}: --out is a folder that all workers share. "
+                    f"Received in {checkpoints.folder}, as [finished epochs, steps]: "
+                    f"{place or 'no checkpoint'} there, {places[0] or 'no checkpoint'} here"
+                )
+        return found
+
+    def _scores(self, validation: Examples) -> dict[str, float]:
+        """Returns `evaluate` of the validation examples, by the chief for all workers."""
+        workers = workers_of(self.strategy)
+        scores: dict[str, float] = workers.share(
+            self.evaluate(validation) if workers.is_chief else None
+        )
+        return scores
 
     def _save(
         self,
