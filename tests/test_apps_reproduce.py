@@ -213,6 +213,15 @@ def test_a_first_look_never_writes_into_another_folder(finished, tmp_path, capsy
         assert "new or empty folder" in capsys.readouterr().err
 
 
+def test_help_and_errors_import_no_keras(run_python, tmp_path):
+    for arguments, code in (["--help"], 0), ([tmp_path], 2):
+        done = run_python("-X", "importtime", "-m", "kerasdl", "reproduce", *arguments)
+        imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
+        assert "kerasdl.studies.command" in imported
+        assert not imported & {"keras", "tensorflow", "scipy", "matplotlib"}
+        assert done.returncode == code
+
+
 def test_seeds_are_counted_from_one(finished, capsys):
     for number in ("0", "-1", "x"):
         with pytest.raises(SystemExit) as caught:

@@ -72,9 +72,9 @@ def sampling_error(name: str, mean: float, num_images: int) -> float:
     That of a share is sqrt(p (1 - p) / n), with two successes and two failures added
     so that it is not 0 at 100 % (Agresti and Coull, The American Statistician 52
     (1998), pp. 119-126); a calibration error is a difference of two shares and is
-    taken to vary like the larger part, the accuracy. The losses of images
-    are spread about as widely as an exponential distribution, whose deviation is its
-    mean.
+    taken to vary like the larger part, the accuracy. The losses of images are spread at
+    least as widely as an exponential distribution, whose deviation is its mean (LeNet-5
+    on SVHN: mean 0.56, deviation 1.0).
 
     Args:
         name: The figure, as in METRICS or HISTORY.
