@@ -83,7 +83,7 @@ def test_every_room_has_its_floor():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_tensorflow_is_imported_late_and_in_few_places(path):
     for name, top in imports(path):
-        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets"):
+        if name.split(".")[0] in ("tensorflow", "tensorflow_datasets", "jax"):
             assert not top, f"{path} imports {name} at its top level"
             where = path.relative_to(ROOT).as_posix()
             assert where.startswith(MAY_IMPORT_TENSORFLOW), f"{where} imports {name}"
@@ -116,7 +116,7 @@ FAST = {
 def test_answers_that_need_no_tensorflow_do_not_import_it(run_python, case):
     done = run_python("-X", "importtime", *FAST[case])
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
-    heavy = {"tensorflow", "keras", "pandas", "matplotlib", "scipy", "jinja2", "sklearn"}
+    heavy = {"tensorflow", "jax", "keras", "pandas", "matplotlib", "scipy", "jinja2", "sklearn"}
     assert "kerasdl" in imported
     assert not imported & heavy
     assert done.returncode in (0, 2)

@@ -26,17 +26,18 @@ from kerasdl.training.steps import class_weights
 _AUGMENT_STREAM = 0x61756764
 
 
-def make_engine(model: keras.Model, strategy: Any) -> Any:
+def make_engine(model: keras.Model, strategy: Any, **options: Any) -> Any:
     """Returns the engine for Keras's backend: `Engine` on TensorFlow, else `FitEngine`.
 
     Args:
         model: A compiled model, built inside `strategy.scope()`.
         strategy: As from `make_strategy`.
+        **options: Further arguments of `Engine`, which mean nothing to `FitEngine`.
     """
     if keras.backend.backend() == "tensorflow":
         from kerasdl.training.engine import Engine
 
-        return Engine(model, strategy)
+        return Engine(model, strategy, **options)
     return FitEngine(model)
 
 
@@ -89,9 +90,11 @@ class FitEngine:
         batches = _Batches(train, training, seed)
         self.train_seconds = 0.0
         called = [_Watch(self, batches, validation), *early_stopping(training, validation)]
-        return self.model.fit(
+        history = self.model.fit(
             batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[*called, *callbacks]
         )
+        _assign(self.model, _values(self.model))
+        return history
 
     def predict(self, images: npt.NDArray[np.uint8], batch_size: int = 500) -> Any:
         """Returns the model's outputs for `images`.
@@ -169,8 +172,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         self._started, self._epoch = time.perf_counter(), epoch
         self._batches.start(epoch)
         if self._raw is not None:
-            for weight, value in zip(self.model.trainable_variables, self._raw, strict=True):
-                weight.assign(value)
+            _assign(self.model, self._raw)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         check_loss(self.model, (logs or {})["loss"], self._epoch, batch + 1)
@@ -182,12 +184,26 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
         optimizer = self.model.optimizer
         # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
         if getattr(optimizer, "inner_optimizer", optimizer).use_ema:
-            weights = self.model.trainable_variables
-            self._raw = [keras.ops.convert_to_numpy(weight.value) for weight in weights]
-            optimizer.finalize_variable_values(weights)
+            self._raw = _values(self.model)
+            optimizer.finalize_variable_values(self.model.trainable_variables)
+            _assign(self.model, _values(self.model))
         if logs is not None and self._validation is not None and len(self._validation):
             scores = self._engine.evaluate(self._validation)
             logs.update({f"val_{name}": value for name, value in scores.items()})
+
+
+def _values(model: keras.Model) -> list[npt.NDArray[Any]]:
+    return [keras.ops.convert_to_numpy(weight.value) for weight in model.trainable_variables]
+
+
+def _assign(model: keras.Model, values: list[npt.NDArray[Any]]) -> None:
+    """Gives the weights these values, in memory of their own.
+
+    On JAX, Keras puts moving averages into a model by sharing the optimizer's
+    arrays, which the model's next step or prediction then takes away (donates).
+    """
+    for weight, value in zip(model.trainable_variables, values, strict=True):
+        weight.assign(value)
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -196,4 +212,5 @@ def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         return function
     import jax
 
-    return jax.jit(function)
+    compiled: Callable[..., Any] = jax.jit(function)
+    return compiled
