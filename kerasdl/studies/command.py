@@ -15,6 +15,7 @@ from kerasdl.record import Record, Reported
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.folder import locked
 from kerasdl.studies.plan import Data, Recipe, resolve
+from kerasdl.training import logs
 from kerasdl.training.settings import Training
 
 INTERRUPTED = 130
@@ -105,6 +106,17 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"run folder (runs/{app.name} where free); a run interrupted there is continued",
     )
+    parser.add_argument(
+        "--log",
+        metavar="A,B",
+        type=logs.parse,
+        help=f"log the trainings for other tools too, in DIR/logs: {', '.join(logs.NAMES)}",
+    )
+    parser.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="test learning rates in a few steps, write DIR/find_lr/, and train nothing else",
+    )
     recipe.add_options(parser, Recipe, title="comparison")
     recipe.add_options(parser, Data, title="data")
     recipe.add_options(parser, Training, title="training, of every chosen network")
@@ -153,6 +165,9 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
     from kerasdl.datasets.splits import split
 
     console = Console(stderr=False)
+    logs.check(options.get("log", ()))
+    if "log" in options and "find_lr" in options:
+        raise ValueError("--find-lr trains nothing that --log could log; give one of them")
     if "out" in options:
         choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
     dataset = load(
@@ -185,7 +200,14 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
         command=command,
         reported=[one for one in app.reported if published and one.model in plan.models],
         console=console,
+        logs=logs.Logs(options.get("log", ()), folder, recipe.to_dict(plan)),
     )
+    if "find_lr" in options:
+        from kerasdl.studies.find_lr import find_lr
+
+        with locked(folder):
+            find_lr(study)
+        return 0
     failure: FloatingPointError | None = None
     with locked(folder):
         files.write_text(folder / "recipe.toml", recipe.to_toml(plan))
@@ -200,9 +222,11 @@ def _run(app: App, plan: Recipe, options: Mapping[str, Any], command: str) -> in
             write_report(
                 folder, result, test_images=splits.test.images, predictions=study.predictions
             )
+            study.logs.add_figures(sorted((folder / "figures").glob("*.png")))
             _conclude(console, result, folder)
         elif failure is None:
             console.print("Interrupted before the first network was trained: nothing to report.")
+        study.logs.close()
     if failure is not None:
         raise failure
     return INTERRUPTED if result.status == "interrupted" else 0

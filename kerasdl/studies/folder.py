@@ -51,8 +51,9 @@ def _check(out: str) -> Path:
 def _is_free(folder: Path) -> bool:
     if not folder.exists():
         return True
-    # These alone are left when a run is killed before it has written anything else.
-    return folder.is_dir() and set(os.listdir(folder)) <= {".lock", "recipe.toml"}
+    # The first two alone are left when a run is killed before it has written anything else;
+    # a test of learning rates goes before a run.
+    return folder.is_dir() and set(os.listdir(folder)) <= {".lock", "recipe.toml", "find_lr"}
 
 
 def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:

@@ -14,7 +14,9 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
+from kerasdl.studies.building import build
 from kerasdl.studies.plan import Data, Recipe
+from kerasdl.training.logs import Logs
 
 
 class Study:
@@ -28,6 +30,7 @@ class Study:
         command: The command line, for the report.
         reported: Figures of other reports, shown on the real data set only.
         console: Where to say what is going on.
+        logs: Where the trainings are logged besides; None for nowhere.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -43,6 +46,7 @@ class Study:
         command: str,
         reported: Sequence[record.Reported],
         console: Console,
+        logs: Logs | None = None,
     ) -> None:
         from kerasdl.training import environment, strategy
 
@@ -62,6 +66,7 @@ class Study:
             comparisons=[],
             reported=[] if dataset.synthetic else list(reported),
         )
+        self.logs = logs or Logs((), folder, self.record.recipe)
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self._continue()
         for name, settings in plan.settings.items():
@@ -85,6 +90,8 @@ class Study:
         seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
         todo = [(model, seed) for seed in seeds for model in self.plan.models]
         status = "complete"
+        for run in self.record.runs:
+            self.logs.add_run(run)
         if len(done) == len(todo):
             self._update(status=status)
             return self.record
@@ -118,28 +125,14 @@ class Study:
         Raises:
             FloatingPointError: If the loss became NaN or infinite.
         """
-        import keras
-
-        from kerasdl.models import labels
-        from kerasdl.models.whitening import adapt
-        from kerasdl.training.compiling import compile_model
         from kerasdl.training.fit_engine import make_engine
-        from kerasdl.training.precision import policy, resolve
         from kerasdl.training.progress import RichProgress
 
-        training, settings = self.plan.training[name], dict(self.plan.settings.get(name, {}))
+        training = self.plan.training[name]
         train, held_out = self.splits.train, self.splits.validation
-        # Another model's layer names and TensorFlow graph are not needed any more.
-        keras.backend.clear_session()
-        keras.utils.set_random_seed(seed)
-        precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
-        with self.strategy.scope(), policy(precision):
-            model = registry.build(
-                name, self.dataset.image_shape, self.dataset.num_classes, **settings
-            )
-            model = labels.with_class_names(model, self.dataset.class_names)
-            adapt(model, train.images)
-            compile_model(model, training, len(train))
+        model = build(
+            self.plan, name, seed, dataset=self.dataset, train=train, strategy=self.strategy
+        )
         progress = RichProgress(self.console, title, len(train), training.batch_size)
         called = [progress, *callbacks]
         engine = make_engine(model, self.strategy)
@@ -156,7 +149,7 @@ class Study:
         from kerasdl.training.precision import resolve
 
         title = f"{name}, seed {seed} ({place})"
-        engine = self.fit(name, seed, title)
+        engine = self.fit(name, seed, title, self.logs.callbacks(name, seed))
         model, history, parts = engine.model, engine.model.history, self.splits
         settings = dict(self.plan.settings.get(name, {}))
         precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
@@ -201,6 +194,7 @@ class Study:
     def _add(self, run: record.Run) -> None:
         self.predictions.save(self.folder / "predictions.npz")
         self._update(runs=[*self.record.runs, run], status="running")
+        self.logs.add_run(run)
 
     def _update(self, **changes: Any) -> None:
         """Replaces fields of the record, computes what follows from the runs, and writes it."""
