@@ -79,19 +79,18 @@ def _receive_all(
                 continue
             differences = recipe.differences(told, _table(hello.get("told")))
             if differences:
-                send(connection, {"error": _started_otherwise(cluster, rank, differences)})
-                raise ValueError(_started_otherwise(cluster, rank, differences))
+                text = _started_otherwise(cluster, rank, differences)
+                _refuse(connection, text)
+                raise ValueError(text)
             if rank in found and not _is_closed(found[rank]):
-                with contextlib.suppress(OSError):
-                    send(connection, {"error": f"there are two workers with --rank {rank}"})
-                connection.close()
+                _refuse(connection, f"there are two workers with --rank {rank}")
                 continue
+            if rank in found:
+                found[rank].close()
             found[rank] = connection
     except BaseException as error:
         for connection in found.values():
-            with contextlib.suppress(OSError):
-                send(connection, {"error": f"{cluster.name(0)} stopped: {error}"})
-            connection.close()
+            _refuse(connection, f"{cluster.name(0)} stopped: {error}")
         raise
     for connection in found.values():
         _keep(connection)
@@ -107,23 +106,29 @@ def _call(
     hello = {"rank": cluster.rank, "told": told}
     while (left := deadline - time.monotonic()) > 0:
         # Nobody there yet, a name that is not known yet, or another program: try again.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
             connection = socket.create_connection((host.strip("[]"), int(port)), min(left, _STEP))
+            stack.callback(connection.close)
             send(connection, hello)
             # The chief waits for the others; it has a deadline itself.
             answer = _read(connection, left + _STEP)
             if isinstance(answer, dict) and "error" in answer:
-                connection.close()
                 raise ValueError(str(answer["error"]))
             if answer == {"start": True}:
+                stack.pop_all()
                 _keep(connection)
                 return connection
-            connection.close()
         time.sleep(0.2)
     raise TimeoutError(
         f"{cluster.name(0)}, the chief, did not answer within {timeout:g} s: start the same "
         "command there with --rank 0, or wait longer with --worker-timeout"
     )
+
+
+def _refuse(connection: socket.socket, reason: str) -> None:
+    with contextlib.suppress(OSError):
+        send(connection, {"error": reason})
+    connection.close()
 
 
 def _listen(cluster: Cluster) -> socket.socket:

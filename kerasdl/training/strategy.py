@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from kerasdl.training.settings import StrategyName
-from kerasdl.training.workers import ALONE, Workers
+from kerasdl.training.workers import ALONE, Workers, has_collectives
 
 _WORKERS: weakref.WeakKeyDictionary[Any, Workers] = weakref.WeakKeyDictionary()
 
@@ -103,12 +103,14 @@ def _multi_worker(workers: Workers) -> Any:
         workers.explain(error)
         raise
     _WORKERS[strategy] = workers
+    has_collectives()
 
     def abort() -> None:
         # As TensorFlow's own check of the workers' health does; that takes 10 to 20 s.
         context.context().abort_collective_ops(tf.errors.UNAVAILABLE, "a worker is gone")
 
     workers.on_loss = abort
+    workers.check()  # one may have been lost before
     return strategy
 
 
