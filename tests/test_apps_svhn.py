@@ -14,7 +14,7 @@ from PIL import Image
 from kerasdl import recipe, record
 from kerasdl.apps import cifar10, svhn
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.studies.command import make_parser, make_recipe
+from kerasdl.studies.options import make_parser, make_recipe
 
 TINY = ["--epochs", "1", "--train-size", "200", "--validation-fraction", "0.2"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from kerasdl import recipe, record
 from kerasdl.reporting.report import results_table
-from kerasdl.studies.command import make_parser, make_recipe
+from kerasdl.studies.options import make_parser, make_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = sorted(path.parent for path in (ROOT / "apps").glob("*/results.json"))

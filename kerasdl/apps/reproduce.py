@@ -28,7 +28,8 @@ import msgspec
 from kerasdl import files, recipe, record
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
-from kerasdl.studies.command import INTERRUPTED, App, make_recipe
+from kerasdl.studies.command import INTERRUPTED
+from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 
 QUICK_SHARE = 0.1

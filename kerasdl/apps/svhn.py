@@ -16,6 +16,7 @@ import msgspec
 
 from kerasdl.record import Reported
 from kerasdl.studies import command
+from kerasdl.studies.options import App
 from kerasdl.training.settings import Training
 
 # Digits are not mirrored; a small rotation and a shift leave them what they are. Wide networks
@@ -72,7 +73,7 @@ TRAINING = {
     "shufflenet": _RESNET,
 }
 
-APP = command.App(
+APP = App(
     name="svhn",
     description="Compare networks on SVHN (cropped street-view digits) and write a report.",
     training=TRAINING,

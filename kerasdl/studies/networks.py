@@ -1,6 +1,7 @@
 """The comparison of networks: models × seeds on one data set, from recipe to report."""
 
 import contextlib
+import dataclasses
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,9 @@ from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
 from kerasdl.studies.building import build
+from kerasdl.studies.earlier import take_over
 from kerasdl.studies.plan import Data, Recipe
+from kerasdl.studies.together import announce
 from kerasdl.training.logs import Logs
 
 
@@ -31,6 +34,8 @@ class Study:
         reported: Figures of other reports, shown on the real data set only.
         console: Where to say what is going on.
         logs: Where the trainings are logged besides; None for nowhere.
+        checkpoint_seconds: A killed run loses about so many seconds of work, >= 0.
+        distribution: The strategy, where it had to be made already; None to make it here.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -47,12 +52,16 @@ class Study:
         reported: Sequence[record.Reported],
         console: Console,
         logs: Logs | None = None,
+        checkpoint_seconds: float = 10.0,
+        distribution: Any = None,
     ) -> None:
         from kerasdl.training import environment, strategy
 
         self.plan, self.splits, self.folder = plan, splits, folder
-        self.dataset, self.console = dataset, console
-        self.strategy = strategy.make_strategy(plan.strategy)
+        self.console = console
+        # The parts have images of their own: the undivided ones would be a second copy.
+        self.dataset = dataclasses.replace(dataset, train=splits.train)
+        self.strategy = distribution or strategy.make_strategy(plan.strategy)
         self.record = record.Record(
             app=plan.app,
             command=command,
@@ -66,9 +75,10 @@ class Study:
             comparisons=[],
             reported=[] if dataset.synthetic else list(reported),
         )
+        self.checkpoint_seconds = checkpoint_seconds
         self.logs = logs or Logs((), folder, self.record.recipe)
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
-        self._continue()
+        self.record = take_over(folder, self.record, self.predictions, self._say)
         for name, settings in plan.settings.items():
             # A wrong value shows now, not at that network's turn.
             registry.build(name, dataset.image_shape, dataset.num_classes, **settings)
@@ -97,6 +107,8 @@ class Study:
             return self.record
         # From now on the folder is this run's, also if it is killed in the first model.
         self._update(status="running")
+        if self.record.environment.backend != "tensorflow":
+            self._say("A training killed on this backend starts anew; finished ones are kept.")
         try:
             for number, (model, seed) in enumerate(todo, start=1):
                 if (model, seed) not in done:
@@ -104,20 +116,30 @@ class Study:
         except KeyboardInterrupt:
             status = "interrupted"
         except (FloatingPointError, OSError):
-            with contextlib.suppress(OSError):  # the disk may be what failed
-                self._update(status="interrupted")
+            # The disk may be what failed; a folder that is gone is not made anew.
+            with contextlib.suppress(OSError):
+                if self.folder.is_dir():
+                    self._update(status="interrupted")
             raise
         self._update(status=status)
         return self.record
 
-    def fit(self, name: str, seed: int, title: str, callbacks: Sequence[Any] = ()) -> Any:
-        """Trains one model as the recipe says; writes nothing.
+    def fit(
+        self,
+        name: str,
+        seed: int,
+        title: str,
+        callbacks: Sequence[Any] = (),
+        checkpoints: Any = None,
+    ) -> Any:
+        """Trains one model as the recipe says; writes nothing but checkpoints.
 
         Args:
             name: One of the recipe's models.
             seed: The seed.
             title: What to call the training on the console.
             callbacks: Further Keras callbacks, e.g. one that stops early.
+            checkpoints: The training's `CheckpointStore`; None for no checkpoints.
 
         Returns:
             The engine with the trained model; `engine.model.history` is its History.
@@ -130,6 +152,7 @@ class Study:
 
         training = self.plan.training[name]
         train, held_out = self.splits.train, self.splits.validation
+        announce(self.strategy, self.plan, name, seed, checkpoints)
         model = build(
             self.plan, name, seed, dataset=self.dataset, train=train, strategy=self.strategy
         )
@@ -137,7 +160,14 @@ class Study:
         called = [progress, *callbacks]
         engine = make_engine(model, self.strategy)
         try:
-            engine.fit(train, training, seed=seed, validation=held_out, callbacks=called)
+            engine.fit(
+                train,
+                training,
+                seed=seed,
+                validation=held_out,
+                callbacks=called,
+                **({} if checkpoints is None else {"checkpoints": checkpoints}),
+            )
         finally:
             progress.close()
         return engine
@@ -149,7 +179,12 @@ class Study:
         from kerasdl.training.precision import resolve
 
         title = f"{name}, seed {seed} ({place})"
-        engine = self.fit(name, seed, title, self.logs.callbacks(name, seed))
+        checkpoints = self._checkpoints(name, seed)
+        found = None if checkpoints is None else checkpoints.latest()
+        if found is not None:
+            self._say(f"{title}: goes on after epoch {found.epoch}, step {found.step} of the next")
+        callbacks = self.logs.callbacks(name, seed, continued=found is not None)
+        engine = self.fit(name, seed, title, callbacks, checkpoints)
         model, history, parts = engine.model, engine.model.history, self.splits
         settings = dict(self.plan.settings.get(name, {}))
         precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
@@ -191,9 +226,40 @@ class Study:
         )
         return run
 
+    def _checkpoints(self, name: str, seed: int) -> Any:
+        """Returns where the training of a model is saved on its way, or None."""
+        import keras
+
+        from kerasdl.training.checkpoint import CheckpointStore
+
+        if keras.backend.backend() != "tensorflow":
+            return None  # Model.fit goes on with whole runs only
+        # The number of workers is left out: another number may go on with the training.
+        machine = msgspec.structs.replace(self.record.environment, strategy="")
+        return CheckpointStore(
+            self.folder / "checkpoints" / f"{name}-seed{seed}",
+            {
+                "model": name,
+                "seed": seed,
+                "settings": self.plan.settings.get(name, {}),
+                "training": recipe.to_dict(self.plan.training[name]),
+                "data": recipe.to_dict(self.plan.data),
+                "images": self.record.dataset.sha256,
+                "environment": msgspec.to_builtins(machine),
+            },
+            seconds=self.checkpoint_seconds,
+            notify=self._say,
+        )
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def _add(self, run: record.Run) -> None:
         self.predictions.save(self.folder / "predictions.npz")
         self._update(runs=[*self.record.runs, run], status="running")
+        checkpoints = self._checkpoints(run.model, run.seed)
+        if checkpoints is not None:
+            checkpoints.clear()
         self.logs.add_run(run)
 
     def _update(self, **changes: Any) -> None:
@@ -212,62 +278,6 @@ class Study:
             **changes,
         )
         record.write(self.record, self.folder / "results.json")
-
-    def _continue(self) -> None:
-        """Takes over the finished runs of an earlier start with the same recipe and data."""
-        path = self.folder / "results.json"
-        if not path.exists():
-            return
-        old = record.read(path)
-        differences = recipe.differences(old.recipe, self.record.recipe)
-        if old.dataset.sha256 != self.record.dataset.sha256:
-            differences.append("the images (dataset.sha256)")
-        if differences:
-            raise ValueError(
-                f"{self.folder} holds the run of another recipe; choose another --out. "
-                f"Differences: {'; '.join(differences)}"
-            )
-        if not old.runs:
-            return
-        stored = Predictions.load(self.folder / "predictions.npz")
-        for run in old.runs:
-            # Only these: killed between two writes, the file may hold one run more.
-            scores = stored.get(run.model, run.seed, run.settings)
-            if scores is None:
-                raise ValueError(
-                    f"{self.folder}: predictions.npz lacks the run {run.model}, seed {run.seed}, "
-                    "of results.json; remove the folder or choose another --out"
-                )
-            self.predictions.add(run.model, run.seed, scores, settings=run.settings)
-        count = len(old.runs)
-        self.console.print(
-            f"{self.folder}: kept {count} finished {'run' if count == 1 else 'runs'}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
-        finished = len(old.runs) == len(self.plan.models) * self.plan.seeds
-        if not finished:
-            self._check_machine(old.environment)
-        # What trained the runs is what the record tells of, not who looks at it later.
-        self.record = msgspec.structs.replace(
-            self.record,
-            runs=old.runs,
-            created=old.created,
-            command=old.command,
-            environment=old.environment,
-            status=old.status,
-        )
-
-    def _check_machine(self, old: record.Environment) -> None:
-        """Raises ValueError if the missing runs would come from another machine or version."""
-        before, now = (msgspec.structs.asdict(e) for e in (old, self.record.environment))
-        changed = [f"{key}: {before[key]} -> {now[key]}" for key in now if before[key] != now[key]]
-        if changed:
-            raise ValueError(
-                f"{self.folder} was begun elsewhere; one record is of one machine and its "
-                f"versions. Differences: {'; '.join(changed)}. Choose another --out"
-            )
 
 
 def _describe(dataset: Dataset, splits: Splits, data: Data) -> record.DatasetInfo:

@@ -1,0 +1,144 @@
+"""What an app is and what a user may ask of it: its command-line options, and their recipe."""
+
+import argparse
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kerasdl import recipe
+from kerasdl.models import registry
+from kerasdl.record import Reported
+from kerasdl.studies.plan import Data, Recipe, resolve
+from kerasdl.studies.together import TIMEOUT
+from kerasdl.training import logs
+from kerasdl.training.settings import Training
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """What an app adds to the study: its name, its defaults and what others reported.
+
+    Args:
+        name: As in `python -m kerasdl.apps.<name>`.
+        description: One or two sentences for `--help`.
+        training: Training settings of every network that may be chosen.
+        presets: Recipes by name as plain data; "default" is the run without arguments.
+        reported: Test accuracies that other reports print for the same data set.
+    """
+
+    name: str
+    description: str
+    training: Mapping[str, Training]
+    presets: Mapping[str, Mapping[str, Any]]
+    reported: Sequence[Reported] = ()
+
+
+def make_parser(app: App) -> argparse.ArgumentParser:
+    """Returns the parser of an app; options that are not given are absent from its result."""
+    parser = recipe.Parser(
+        prog=f"python -m kerasdl.apps.{app.name}",
+        usage="%(prog)s [options]",
+        description=app.description,
+        epilog=f"Networks: {', '.join(registry.names())}. "
+        + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items()),
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--preset", choices=sorted(app.presets), default="default", help="where to start from"
+    )
+    parser.add_argument("--study", choices=["networks"], help="what to compare (networks)")
+    parser.add_argument(
+        "--recipe", metavar="FILE.toml", help="a recipe, or only what differs from the preset"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="one value of the recipe by its dotted name, e.g. training.lenet5.epochs=20",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the data sets' files; else $KERASDL_DATA"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help=f"run folder (runs/{app.name} where free); a run interrupted there is continued",
+    )
+    parser.add_argument(
+        "--checkpoint-seconds",
+        metavar="X",
+        type=_seconds,
+        help="how much work a killed run may lose (10); 0 saves as often as possible",
+    )
+    parser.add_argument(
+        "--log",
+        metavar="A,B",
+        type=logs.parse,
+        help=f"log the trainings for other tools too, in DIR/logs: {', '.join(logs.NAMES)}",
+    )
+    parser.add_argument(
+        "--find-lr",
+        action="store_true",
+        help="test learning rates in a few steps, write DIR/find_lr/, and train nothing else",
+    )
+    parser.add_argument(
+        "--workers",
+        metavar="HOST:PORT,...",
+        help="train on several machines: all workers, the same list on each (docs/distributed.md)",
+    )
+    parser.add_argument(
+        "--rank", metavar="N", type=int, help="this worker's place in --workers; 0 writes"
+    )
+    parser.add_argument(
+        "--worker-timeout",
+        metavar="X",
+        type=_seconds,
+        help=f"seconds to wait for the other workers at the start ({TIMEOUT:.0f})",
+    )
+    recipe.add_options(parser, Recipe, title="comparison")
+    recipe.add_options(parser, Data, title="data")
+    recipe.add_options(parser, Training, title="training, of every chosen network")
+    return parser
+
+
+def _seconds(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) < float("inf"):
+            return seconds
+    raise argparse.ArgumentTypeError(f"expected seconds >= 0. Received: {text!r}")
+
+
+def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
+    """Makes the recipe: preset, then the file, then the options, then `--set`.
+
+    Args:
+        app: The app.
+        options: The parser's result.
+
+    Raises:
+        ValueError, FileNotFoundError: If any of them is not what it should be.
+    """
+    base = {"app": app.name, **app.presets[options["preset"]]}
+    changes: dict[str, Any] = {}
+    where = "the options"
+    if "recipe" in options:
+        where = str(options["recipe"])
+        changes = recipe.read_toml(where)
+    assigned: dict[str, Any] = {}
+    for text in options.get("set", []):
+        assigned = recipe.merge(assigned, recipe.parse_assignment(text))
+    changes = recipe.merge(changes, _chosen(Recipe, options))
+    changes = recipe.merge(changes, {"data": _chosen(Data, options)})
+    models = assigned.get("models", changes.get("models", base["models"]))
+    for_all = _chosen(Training, options)
+    if isinstance(models, list | tuple) and for_all:
+        changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
+    return resolve(base, app.training, recipe.merge(changes, assigned), where=where)
+
+
+def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that are fields of `struct`."""
+    names = {field.encode_name for field in msgspec.structs.fields(struct)}
+    return {name: value for name, value in options.items() if name in names}
