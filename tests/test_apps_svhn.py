@@ -115,6 +115,22 @@ def json_record(content):
     return msgspec.json.decode(content, type=record.Record)
 
 
+def test_a_run_of_an_older_version_is_the_same_recipe_without_its_new_settings(
+    finished, tmp_path, capsys
+):
+    import shutil
+
+    out, arguments = finished
+    old = tmp_path / "old"
+    shutil.copytree(out, old)
+    content = json.loads((old / "results.json").read_text())
+    for training in content["recipe"]["training"].values():
+        del training["ema"]
+    (old / "results.json").write_text(json.dumps(content))
+    assert run(svhn, *arguments[:-1], old) == 0
+    assert "kept 4 finished runs" in capsys.readouterr().out
+
+
 def test_another_recipe_in_the_same_folder_is_refused_with_the_difference(finished, capsys):
     out, arguments = finished
     before = (out / "results.json").read_bytes()

@@ -7,6 +7,7 @@ import msgspec
 
 from kerasdl import recipe, record
 from kerasdl.evaluation.predictions import Predictions
+from kerasdl.studies.plan import Recipe
 
 
 def take_over(
@@ -28,7 +29,9 @@ def take_over(
     if not path.exists():
         return now
     old = record.read(path)
-    differences = recipe.differences(old.recipe, now.recipe)
+    # A setting that this version added had its default then.
+    before = recipe.to_dict(recipe.from_dict(old.recipe, Recipe, where=str(path)))
+    differences = recipe.differences(before, now.recipe)
     if old.dataset.sha256 != now.dataset.sha256:
         differences.append("the images (dataset.sha256)")
     if differences:
