@@ -159,7 +159,9 @@ def own_states(model: keras.Model, strategy: Any) -> Iterator[None]:
 
     def settle() -> None:
         context = tf.distribute.get_replica_context()
-        means = context.all_reduce("mean", [tf.convert_to_tensor(part.value) for part in moving])
+        # The identity stands on the replica's device, by which the collective finds it.
+        parts = [tf.identity(tf.convert_to_tensor(part.value)) for part in moving]
+        means = context.all_reduce("mean", parts)
         for part, mean in zip(moving, means, strict=True):
             part.assign(mean)
 

@@ -125,9 +125,10 @@ class Workers:
 
     def close(self) -> None:
         """Closes the connections; from now on nobody is missed."""
-        self._closed = True
-        if self._timer is not None:
-            self._timer.cancel()
+        with self._lock:  # a loss that is just being noticed has set its timer, or never will
+            self._closed = True
+            if self._timer is not None:
+                self._timer.cancel()
         for connection in self._sockets.values():
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -173,12 +174,12 @@ class Workers:
             if self._closed or self._lost is not None:
                 return
             self._lost = text
+            self._timer = threading.Timer(GRACE, self._end)
+            self._timer.daemon = True
+            self._timer.start()
         for connection in self._sockets.values():  # the chief tells the others
             with contextlib.suppress(OSError):
                 send(connection, {"gone": text})
-        self._timer = threading.Timer(GRACE, self._end)
-        self._timer.daemon = True
-        self._timer.start()
         if self.on_loss is not None:
             self.on_loss()
 
