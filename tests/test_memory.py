@@ -36,6 +36,28 @@ def test_a_training_leaves_none_of_its_images_behind(examples):
     assert left == []
 
 
+def test_tensorflow_shares_the_training_images_of_a_split(examples):
+    import tensorflow as tf
+
+    from kerasdl.datasets.dataset import Dataset, Examples
+    from kerasdl.datasets.splits import split
+    from kerasdl.training import replicas
+
+    whole = examples(n=90)
+    dataset = Dataset("x", "X", whole, whole, ("a", "b", "c"), "folder", False, None, "0" * 64)
+    train = split(dataset, validation_fraction=0.2, seed=0).train
+    strategy = tf.distribute.get_strategy()
+    tensor = replicas.on_devices(strategy, train.images)
+    assert np.shares_memory(np.from_dlpack(tensor), train.images)
+    # What it cannot share is copied: unaligned memory would end the process.
+    unaligned = np.zeros(1000, np.uint8)[1:901].reshape(3, 10, 10, 3)
+    read_only = Examples(train.images.copy(), train.labels).images
+    read_only.flags.writeable = False
+    for images in (unaligned, read_only, train.images[::2], train.images[:0], train.labels):
+        tensor = replicas.on_devices(strategy, images)
+        np.testing.assert_array_equal(tensor.numpy(), images)
+
+
 def test_the_undivided_images_are_not_kept_while_a_study_runs(tmp_path, monkeypatch):
     from kerasdl.datasets import load
     from kerasdl.studies.networks import Study

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy.typing as npt
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
+ALIGNMENT = 64
+"""Bytes; what TensorFlow and XLA ask of memory that they take over (Eigen's largest vector)."""
 Source = Literal["local", "store", "tfds", "folder", "synthetic"]
 
 
@@ -122,6 +125,20 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+
+def aligned_empty(shape: tuple[int, ...]) -> Images:
+    """Returns an uninitialised uint8 array whose memory a tensor library can share.
+
+    Args:
+        shape: The shape.
+
+    Returns:
+        uint8 array in C order; its first byte is at a multiple of ALIGNMENT.
+    """
+    memory = np.empty(math.prod(shape) + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + math.prod(shape)].reshape(shape)
 
 
 def content_sha256(*parts: Examples | None) -> str:

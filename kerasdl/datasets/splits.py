@@ -5,7 +5,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.datasets.dataset import Dataset, Examples, Labels, Splits
+from kerasdl.datasets.dataset import Dataset, Examples, Labels, Splits, aligned_empty
 
 Indices = npt.NDArray[np.int64]
 
@@ -112,7 +112,10 @@ def _portion(
 def _take(examples: Examples, indices: Indices) -> Examples:
     if len(indices) == len(examples):
         return examples
-    return Examples(examples.images[indices], examples.labels[indices])
+    images = aligned_empty((len(indices), *examples.images.shape[1:]))
+    # clip: NumPy would make another copy to keep `out` whole should an index be wrong.
+    np.take(examples.images, indices, axis=0, out=images, mode="clip")
+    return Examples(images, examples.labels[indices])
 
 
 def _check_fractions(

@@ -113,4 +113,9 @@ def adapt(model: keras.Model, images: npt.NDArray[np.uint8], max_images: int = 5
     some = images[:: max(1, len(images) // max_images)]
     for layer in layers:
         before = keras.Model(model.input, layer.input)
-        layer.adapt(keras.ops.convert_to_numpy(before(some)).astype(np.float32))
+        # In parts: TensorFlow keeps for itself what its intermediate values once took.
+        inputs = np.empty((len(some), *layer.input.shape[1:]), np.float32)
+        for first in range(0, len(some), 500):
+            part = slice(first, first + 500)
+            inputs[part] = keras.ops.convert_to_numpy(before(some[part]))
+        layer.adapt(inputs)

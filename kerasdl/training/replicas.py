@@ -11,17 +11,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 import numpy.typing as npt
+
+from kerasdl.datasets.dataset import ALIGNMENT
 
 # Odd, so that every replica has another first word of the seed modulo 2**32.
 _SEED_STRIDE = 0x9E3779B1
 
 
 def on_devices(strategy: Any, array: npt.NDArray[Any]) -> Any:
-    """Returns a copy of `array` on the device of each replica of this process."""
+    """Returns `array` on the device of each replica of this process.
+
+    One replica on the CPU shares the memory of images that allow it (`aligned_empty`),
+    which therefore must not be changed any more; all else is copied.
+    """
     import tensorflow as tf
 
     if strategy.num_replicas_in_sync == 1:
+        if _can_be_shared(array) and not tf.config.list_logical_devices("GPU"):
+            return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
         return tf.constant(array)
     devices = strategy.extended.worker_devices
 
@@ -31,6 +40,12 @@ def on_devices(strategy: Any, array: npt.NDArray[Any]) -> Any:
             return tf.constant(array)
 
     return strategy.experimental_distribute_values_from_function(copy)
+
+
+def _can_be_shared(array: npt.NDArray[Any]) -> bool:
+    # NumPy exports no read-only memory, and TensorFlow ends the process at unaligned memory.
+    plain = array.dtype == np.uint8 and array.flags.c_contiguous and array.flags.writeable
+    return plain and array.size > 0 and array.ctypes.data % ALIGNMENT == 0
 
 
 def bounds(size: Any, replicas: int) -> tuple[Any, Any]:
