@@ -170,15 +170,23 @@ CHILD = """
     import sys, time
     from kerasdl.training import workers as module
     from kerasdl.training.cluster import find_cluster
-    module.GRACE = 1.0
+    module.GRACE, module.HEARTBEAT, module.SILENCE = 1.0, 0.2, 2.0
     with module.joined(find_cluster("auto", sys.argv[1], int(sys.argv[2]), {}), {}, 30) as workers:
         print("there", flush=True)
         time.sleep(60)  # a library that does not hear
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_dead_worker_is_named_and_a_process_that_cannot_hear_is_ended(how):
+@pytest.mark.parametrize(
+    ("how", "what"),
+    [
+        (signal.SIGKILL, "is gone"),
+        (signal.SIGINT, "was interrupted"),
+        (signal.SIGSTOP, "has said nothing for 2 s"),
+    ],
+)
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_dead_worker_is_named_and_a_process_that_cannot_hear_is_ended(how, what, victim):
     names = addresses(2)
     children = [
         subprocess.Popen(
@@ -194,15 +202,16 @@ def test_a_dead_worker_is_named_and_a_process_that_cannot_hear_is_ended(how):
     try:
         for child in children:
             assert child.stdout.readline() == "there\n"
-        children[1].send_signal(how)
-        _, errors = children[0].communicate(timeout=20)
+        children[victim].send_signal(how)
+        other = children[1 - victim]
+        _, errors = other.communicate(timeout=20)
     finally:
         for child in children:
             child.kill()
             child.communicate()
-    assert children[0].returncode == 1
-    what = "is gone" if how == signal.SIGKILL else "was interrupted"
-    assert errors == f"kerasdl: error: worker 1 ({names[1]}) {what}: {module._ADVICE}\n"
+    assert other.returncode == 1
+    name = f"worker {victim} ({names[victim]})"
+    assert errors == f"kerasdl: error: {name} {what}: {module._ADVICE}\n"
 
 
 def test_an_error_that_a_lost_worker_caused_is_told_as_that():

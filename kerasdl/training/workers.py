@@ -14,6 +14,7 @@ import queue
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
@@ -22,6 +23,12 @@ from kerasdl.training.rendezvous import LIMIT, Sockets, meet, send
 
 GRACE = 20.0
 """A process that has lost a worker and does not come to its end in so many seconds is ended."""
+
+HEARTBEAT = 5.0
+"""Every so many seconds a process says that it lives; the system cannot tell a frozen one."""
+
+SILENCE = 30.0
+"""A worker that says nothing for so many seconds is taken for lost."""
 
 _ADVICE = "this worker stops too; start all workers again, as many as you like"
 
@@ -43,10 +50,13 @@ class Workers:
         self._lost: str | None = None
         self._timer: threading.Timer | None = None
         self._told = self._closed = False
-        self._lock = threading.Lock()
+        self._lock, self._sending = threading.Lock(), threading.Lock()
         for rank, connection in sockets.items():
             self._inbox[rank] = queue.SimpleQueue()
+            connection.settimeout(SILENCE)
             threading.Thread(target=self._read, args=(rank, connection), daemon=True).start()
+        if sockets:
+            threading.Thread(target=self._beat, daemon=True).start()
 
     @property
     def is_chief(self) -> bool:
@@ -99,7 +109,7 @@ class Workers:
         # TensorFlow may see it first, by a broken connection of its own.
         for _ in range(20):
             self.check()
-            threading.Event().wait(0.1)
+            time.sleep(0.1)
         if type(error).__name__ in ("UnavailableError", "AbortedError", "DeadlineExceededError"):
             raise ConnectionError(f"a worker does not answer: {_ADVICE}")
 
@@ -109,7 +119,7 @@ class Workers:
         self._closed = True
         for connection in self._sockets.values():
             with contextlib.suppress(OSError):
-                send(connection, {"bye": True})
+                self._say(connection, {"bye": True})
 
     def leave(self, reason: str) -> None:
         """Tells the others that this worker goes before the end, and why.
@@ -118,9 +128,9 @@ class Workers:
             reason: Continues the worker's name, e.g. "was interrupted".
         """
         text = f"{self.cluster.name(self.cluster.rank)} {reason}"
-        for rank in self._sockets:
+        for connection in self._sockets.values():
             with contextlib.suppress(OSError):
-                send(self._sockets[rank], {"gone": text[:300]})
+                self._say(connection, {"gone": text[:300]})
         self.close()
 
     def close(self) -> None:
@@ -142,10 +152,21 @@ class Workers:
     def _send(self, rank: int, message: Any) -> None:
         self.check()
         try:
-            send(self._sockets[rank], message)
+            self._say(self._sockets[rank], message)
         except OSError:
             self._lose(f"{self.cluster.name(rank)} is gone")
             self.check()
+
+    def _say(self, connection: socket.socket, message: Any) -> None:
+        with self._sending:  # several threads speak, each in whole lines
+            send(connection, message)
+
+    def _beat(self) -> None:
+        while not self._closed:
+            for connection in self._sockets.values():
+                with contextlib.suppress(OSError):
+                    self._say(connection, {"alive": True})
+            time.sleep(HEARTBEAT)
 
     def _receive(self, rank: int) -> Any:
         while True:
@@ -157,16 +178,21 @@ class Workers:
     def _read(self, rank: int, connection: socket.socket) -> None:
         """Sorts what a worker sends, until the connection ends."""
         lost = f"{self.cluster.name(rank)} is gone"
-        with contextlib.suppress(OSError, ValueError), connection.makefile("rb") as lines:
-            while line := lines.readline(LIMIT):
-                message = json.loads(line)
-                if "bye" in message:
-                    self._closed = True
-                    break
-                if "gone" in message:
-                    lost = str(message["gone"])
-                    break
-                self._inbox[rank].put(message["value"])
+        try:
+            with connection.makefile("rb") as lines:
+                while line := lines.readline(LIMIT):
+                    message = json.loads(line)
+                    if "bye" in message:
+                        self._closed = True
+                    if "gone" in message:
+                        lost = str(message["gone"])
+                        break
+                    if "value" in message:
+                        self._inbox[rank].put(message["value"])
+        except TimeoutError:
+            lost = f"{self.cluster.name(rank)} has said nothing for {SILENCE:g} s"
+        except (OSError, ValueError):
+            pass  # gone, or no worker any more
         self._lose(lost)
 
     def _lose(self, text: str) -> None:
@@ -179,7 +205,7 @@ class Workers:
             self._timer.start()
         for connection in self._sockets.values():  # the chief tells the others
             with contextlib.suppress(OSError):
-                send(connection, {"gone": text})
+                self._say(connection, {"gone": text})
         if self.on_loss is not None:
             self.on_loss()
 
