@@ -79,7 +79,8 @@ class Engine:
         With `checkpoints`, a training that was killed goes on where its last
         checkpoint is and ends with the very bits of an uninterrupted one (on
         one CPU): a step depends on the state and on (seed, epoch, step) only.
-        `on_epoch_begin` of the epoch it goes on in is called once more.
+        `on_epoch_begin` of the epoch it goes on in is called once more, before the
+        state is put back, which undoes what the call changed.
 
         Args:
             train: The examples to fit on.
@@ -116,9 +117,9 @@ class Engine:
         epoch, first, logs = self._resume(checkpoints, container)
         stretch, traced = 1, False
         while epoch < epochs and not self.model.stop_training:
-            container.on_epoch_begin(epoch)
             order = epoch_order(len(train), seed, epoch)
             if not first:
+                container.on_epoch_begin(epoch)
                 self.model.reset_metrics()
             while first < steps and not self.model.stop_training:
                 last = min(first + stretch, steps)
@@ -141,7 +142,8 @@ class Engine:
                     (max(1, wanted), _is_due(checkpoints), int(self.model.stop_training)),
                 )
                 self.model.stop_training = bool(stop)
-                if save and first < steps:
+                # Stopped here, the epoch ends at once, and is saved when that is done.
+                if save and first < steps and not stop:
                     self._save(checkpoints, container, epoch, first, logs)
             # The losses were taken before their steps: the last step shows only here.
             check_weights(self.model, epoch)
@@ -151,7 +153,10 @@ class Engine:
                     logs = {**logs, **{f"val_{name}": value for name, value in scores.items()}}
                 container.on_epoch_end(epoch, logs)
             epoch, first = epoch + 1, 0
-            if agree(self.strategy, (_is_due(checkpoints),))[0]:
+            # The chief may have callbacks of its own, which stop the training for all.
+            save, stop = agree(self.strategy, (_is_due(checkpoints), int(self.model.stop_training)))
+            self.model.stop_training = bool(stop)
+            if save:
                 self._save(checkpoints, container, epoch, first, logs)
         # Keras's optimizers keep moving averages (use_ema) apart until the end.
         with self.strategy.scope():
@@ -166,6 +171,8 @@ class Engine:
         found = None if checkpoints is None else self._latest(checkpoints)
         if found is None:
             return 0, 0, {}
+        if found.step:
+            container.on_epoch_begin(found.epoch)
         with self.strategy.scope():
             state.put(self.model, container.callbacks, found.arrays, found.state["training"])
         self.train_seconds = found.state["train_seconds"]

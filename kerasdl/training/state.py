@@ -9,6 +9,10 @@ import numpy.typing as npt
 
 Arrays = list[npt.NDArray[Any]]
 
+# Keras turns the sign of `min_delta` together with setting `monitor_op`, a function, which
+# is not kept: a callback that is new must do both itself.
+_NOT_KEPT = ("model", "params", "min_delta")
+
 
 def take(
     model: keras.Model, callbacks: Sequence[keras.callbacks.Callback]
@@ -80,7 +84,7 @@ def _named(callbacks: Sequence[Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _is_kept(key: str, value: Any) -> bool:
-    return not key.startswith("_") and key not in ("model", "params") and _is_plain(value)
+    return not key.startswith("_") and key not in _NOT_KEPT and _is_plain(value)
 
 
 def _is_plain(value: Any) -> bool:
