@@ -82,6 +82,12 @@ def test_the_same_command_goes_on_to_the_same_bits(unfinished, tmp_path):
         assert left.files == right.files
         for name in left.files:
             np.testing.assert_array_equal(left[name], right[name])
+    # Killed between the record and their removal, a run leaves its checkpoints.
+    left = unfinished / "checkpoints" / "lenet5-seed0" / "epoch00001-step0000000.ckpt"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    assert svhn.main([*ARGUMENTS, "--out", str(unfinished)]) == 0
+    assert not (unfinished / "checkpoints").exists()
 
 
 def test_another_recipe_is_refused_with_the_difference(unfinished, capsys):

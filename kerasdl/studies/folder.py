@@ -2,11 +2,18 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from kerasdl import record
+
+# What a process leaves that is killed while it writes such a file (files.atomic_path).
+_LEFTOVER = re.compile(
+    r"\.(?:recipe|results|predictions|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
+)
+_LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png"}
 
 
 def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> Path:
@@ -51,9 +58,10 @@ def _check(out: str) -> Path:
 def _is_free(folder: Path) -> bool:
     if not folder.exists():
         return True
-    # The first two alone are left when a run is killed before it has written anything else;
-    # a test of learning rates goes before a run.
-    return folder.is_dir() and set(os.listdir(folder)) <= {".lock", "recipe.toml", "find_lr"}
+    # The first two alone, or half of a file, are left when a run is killed before it has
+    # written anything else; a test of learning rates goes before a run.
+    found = {name for name in os.listdir(folder) if not _LEFTOVER.fullmatch(name)}
+    return folder.is_dir() and found <= {".lock", "recipe.toml", "find_lr"}
 
 
 def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
@@ -68,7 +76,8 @@ def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
 def locked(folder: Path) -> Iterator[None]:
     """Keeps other processes of kerasdl out of a run folder inside the block.
 
-    The lock is the system's, so that a killed process leaves none behind.
+    The lock is the system's, so that a killed process leaves none behind. What one
+    left half-written is removed.
 
     Raises:
         ValueError: If another process works there.
@@ -88,6 +97,15 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process works in {folder}; wait for it or choose another --out"
             ) from None
         try:
+            _remove_leftovers(folder)
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    found = [path for path in folder.glob(".*") if _LEFTOVER.fullmatch(path.name)]
+    for name, pattern in _LEFTOVER_BELOW.items():
+        found += (folder / name).glob(pattern)
+    for path in found:
+        path.unlink(missing_ok=True)

@@ -16,8 +16,9 @@ from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
 from kerasdl.studies.building import build
+from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
-from kerasdl.studies.plan import Data, Recipe
+from kerasdl.studies.plan import Recipe
 from kerasdl.studies.together import announce
 from kerasdl.training.logs import Logs
 
@@ -68,7 +69,7 @@ class Study:
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             status="running",
             environment=environment.describe(strategy.describe(self.strategy), plan.precision),
-            dataset=_describe(dataset, splits, plan.data),
+            dataset=describe(dataset, splits, plan.data),
             recipe=recipe.to_dict(plan),
             runs=[],
             summary=[],
@@ -101,7 +102,7 @@ class Study:
         todo = [(model, seed) for seed in seeds for model in self.plan.models]
         status = "complete"
         for run in self.record.runs:
-            self.logs.add_run(run)
+            self._conclude(run)  # a kill may have come between
         if len(done) == len(todo):
             self._update(status=status)
             return self.record
@@ -257,6 +258,10 @@ class Study:
     def _add(self, run: record.Run) -> None:
         self.predictions.save(self.folder / "predictions.npz")
         self._update(runs=[*self.record.runs, run], status="running")
+        self._conclude(run)
+
+    def _conclude(self, run: record.Run) -> None:
+        """Does what is left when a run is in the record; once more, it does nothing."""
         checkpoints = self._checkpoints(run.model, run.seed)
         if checkpoints is not None:
             checkpoints.clear()
@@ -278,25 +283,3 @@ class Study:
             **changes,
         )
         record.write(self.record, self.folder / "results.json")
-
-
-def _describe(dataset: Dataset, splits: Splits, data: Data) -> record.DatasetInfo:
-    portion = None
-    if data.train_size is not None or data.train_fraction is not None:
-        portion = f"trained on {len(splits.train)} of {len(dataset.train)}"
-    return record.DatasetInfo(
-        name=dataset.name,
-        title=dataset.title,
-        source=dataset.source,
-        verified=dataset.verified,
-        partial=dataset.partial,
-        train=len(splits.train),
-        validation=len(splits.validation),
-        test=len(splits.test),
-        sha256=dataset.sha256,
-        image_shape=dataset.image_shape,
-        class_names=list(dataset.class_names),
-        partial_test=dataset.partial_test,
-        portion=portion,
-        notes=list(dataset.notes),
-    )
