@@ -1,5 +1,6 @@
 """Killed at any moment and started again, a training ends with the bits of an undisturbed one."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -184,17 +185,20 @@ def test_a_checkpoint_of_another_training_is_not_used(examples, interrupted):
     assert "seed: 3 -> 4; widths: [1, 2] -> [1, 3]" in said[0]
 
 
-def test_a_description_that_is_none_is_refused(tmp_path):
-    import hashlib
-
-    body = b'{"identity": {}, "epoch": 1}\n'
+@pytest.mark.parametrize(
+    "rest",
+    ['"epoch": 1', '"arrays": [], "epoch": "1", "step": 0, "state": {}', '"a": ' + "[" * 10**5,
+     f'"arrays": [["int8", [0, {10**30}]]]', '"arrays": [["no such", [1]]]'],
+)  # fmt: skip
+def test_a_description_that_is_none_is_refused(tmp_path, rest):
+    body = f'{{"identity": {{}}, {rest}}}\n'.encode()
     path = tmp_path / "epoch00001-step0000000.ckpt"
     path.write_bytes(
         b"kerasdl-checkpoint 1 " + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
     )
     said = []
     assert CheckpointStore(tmp_path, {}, notify=said.append).latest() is None
-    assert "not one of a checkpoint" in said[0]
+    assert "cannot be used" in said[0]
 
 
 def test_what_is_saved_comes_back(tmp_path):

@@ -171,7 +171,7 @@ def _decode(content: bytes, identity: Any) -> Checkpoint:
         raise ValueError("its checksum is wrong: it is torn, cut short or damaged")
     try:
         return _read(content, header.end(), identity)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"its description is not one of a checkpoint ({error!r})") from None
 
 
@@ -190,7 +190,10 @@ def _read(content: bytes, start: int, identity: Any) -> Checkpoint:
         array = np.frombuffer(content, dtype, count, position).reshape(shape).copy()
         arrays.append(array)
         position += array.nbytes
-    return Checkpoint(meta["epoch"], meta["step"], arrays, meta["state"])
+    epoch, step, state = meta["epoch"], meta["step"], meta["state"]
+    if type(epoch) is not int or type(step) is not int or not isinstance(state, dict):
+        raise TypeError(f"{epoch!r}, {step!r}, {type(state).__name__}")
+    return Checkpoint(epoch, step, arrays, state)
 
 
 def _differences(old: Any, new: Any, name: str = "") -> list[str]:

@@ -148,12 +148,14 @@ def _listen(cluster: Cluster) -> socket.socket:
 
 def _read(connection: socket.socket, timeout: float = _STEP) -> Any:
     """Returns the first message, or None if there is none in time or it is no message."""
-    line = b""
+    line = bytearray()
     deadline = time.monotonic() + timeout
     # Byte by byte: what comes after the line belongs to the next reader.
     with contextlib.suppress(OSError, ValueError, RecursionError):
         while not line.endswith(b"\n") and len(line) < LIMIT:
-            connection.settimeout(max(deadline - time.monotonic(), 0.001))
+            if (left := deadline - time.monotonic()) <= 0:
+                return None
+            connection.settimeout(left)
             part = connection.recv(1)
             if not part:
                 return None
