@@ -206,6 +206,25 @@ def test_a_recipe_that_is_not_the_records_is_refused(altered, tmp_path, capsys):
     assert "training.lenet5.epochs: 12 -> 13" in capsys.readouterr().err
 
 
+def test_a_record_of_several_workers_is_reproduced_in_one_process(
+    altered, finished, tmp_path, capsys, monkeypatch
+):
+    old = record.read(finished / "results.json").recipe
+    copy = altered(recipe={**old, "strategy": "multiworker"})
+    text = (copy / "recipe.toml").read_text()
+    (copy / "recipe.toml").write_text(text.replace('strategy = "auto"', 'strategy = "multiworker"'))
+    out = tmp_path / "again"
+    arguments = [copy, "--models", "lenet5", "--seeds", 1, "--out", out]
+    cluster = '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}'
+    monkeypatch.setenv("TF_CONFIG", cluster)
+    assert run(reproduce, *arguments) == 2
+    assert "unset TF_CONFIG. Received: one of 2 workers" in capsys.readouterr().err
+    assert not out.exists()
+    monkeypatch.delenv("TF_CONFIG")
+    assert run(reproduce, *arguments) == 0
+    assert comparison(out).recipe_changed == ["strategy: multiworker -> auto"]
+
+
 def test_a_first_look_never_writes_into_another_folder(finished, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("")
     for folder in (tmp_path, finished):
@@ -227,7 +246,7 @@ def test_seeds_are_counted_from_one(finished, capsys):
         with pytest.raises(SystemExit) as caught:
             run(reproduce, finished, "--seeds", number)
         assert caught.value.code == 2
-        assert "--seeds" in capsys.readouterr().err
+        assert "--seeds: expected a number of 1 or more. Received" in capsys.readouterr().err
 
 
 RECORDS = sorted((Path(__file__).parents[1] / "apps").glob("*/results.json"))

@@ -11,6 +11,7 @@ leaves no record. The new folder's reproduction.json has the comparison
 (`kerasdl.evaluation.reproduction.Reproduction`).
 """
 
+import argparse
 import datetime
 import importlib
 import itertools
@@ -31,6 +32,7 @@ from kerasdl.evaluation.variants import group
 from kerasdl.studies.command import INTERRUPTED
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
+from kerasdl.training.cluster import find_cluster
 
 QUICK_SHARE = 0.1
 """The part of each training that a first look runs."""
@@ -97,7 +99,7 @@ def _parser() -> recipe.Parser:
 
 def _positive(text: str) -> int:
     if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
-        raise ValueError
+        raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")
     return int(text)
 
 
@@ -132,7 +134,16 @@ def _prepare(options: Any) -> Task:
     seeds = options.seeds or (1 if options.quick else old.recipe["seeds"])
     if seeds > old.recipe["seeds"]:
         raise ValueError(f"the record has seeds: {old.recipe['seeds']}. Received: --seeds {seeds}")
+    if whole["strategy"] == "multiworker":
+        chosen["strategy"] = "auto"
     plan = make_recipe(app, {**chosen, "seeds": seeds})
+    # One of several workers ends with its run, before a comparison.
+    cluster = find_cluster(plan.strategy)
+    if cluster is not None and len(cluster.addresses) > 1:
+        raise ValueError(
+            "reproduce runs in one process, a record of several workers too; unset TF_CONFIG. "
+            f"Received: one of {len(cluster.addresses)} workers"
+        )
     part = {**old.recipe, "models": list(plan.models), "seeds": seeds}
     part["training"] = {name: old.recipe["training"][name] for name in plan.models}
     part["settings"] = {k: v for k, v in old.recipe["settings"].items() if k in plan.models}
@@ -189,6 +200,8 @@ def _reproduce(task: Task) -> int:
         arguments = ["--recipe", str(task.folder / "recipe.toml"), "--out", str(task.out)]
         if task.kind == "part":
             arguments += ["--models", ",".join(task.plan.models), "--seeds", str(task.plan.seeds)]
+        if task.plan.strategy != old.recipe.get("strategy", task.plan.strategy):
+            arguments += ["--strategy", task.plan.strategy]
         if task.data:
             arguments += ["--data", task.data]
         code = int(task.main(arguments))
