@@ -1,11 +1,14 @@
 """The run folder after a kill at a bad moment."""
 
 import contextlib
+from pathlib import Path
 
+import msgspec
 import pytest
 
-from kerasdl import files
+from kerasdl import files, recipe, record
 from kerasdl.studies.folder import choose, locked
+from kerasdl.studies.plan import Recipe
 
 
 def leave_half(path):
@@ -41,3 +44,18 @@ def test_half_files_are_removed_and_nothing_else(tmp_path):
     assert all(path.exists() for path in mine)
     with pytest.raises(ValueError, match="new or empty folder"):
         choose(str(tmp_path), "svhn", {}, "")
+
+
+def test_a_run_of_an_older_version_is_found_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    committed = Path(__file__).parents[1] / "apps" / "svhn" / "results.json"
+    old = record.read(committed)
+    training = {
+        name: {key: value for key, value in settings.items() if key not in ("ema", "class_weight")}
+        for name, settings in old.recipe["training"].items()
+    }
+    before = msgspec.structs.replace(old, recipe={**old.recipe, "training": training})
+    record.write(before, tmp_path / "runs" / "svhn" / "results.json")
+    now = recipe.to_dict(recipe.from_dict(before.recipe, Recipe, where=""))
+    assert now != before.recipe
+    assert str(choose(None, "svhn", now, old.dataset.sha256)) == "runs/svhn"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl import record
+from kerasdl import recipe, record
+from kerasdl.studies.plan import Recipe
 
 # What a process leaves that is killed while it writes such a file (files.atomic_path).
 _LEFTOVER = re.compile(
@@ -67,9 +68,11 @@ def _is_free(folder: Path) -> bool:
 def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
     try:
         old = record.read(folder / "results.json")
+        # A setting that a later version added had its default then.
+        before = recipe.to_dict(recipe.from_dict(old.recipe, Recipe, where=str(folder)))
     except (ValueError, OSError):  # somebody else's, or damaged: not ours to touch
         return False
-    return old.recipe == plan and old.dataset.sha256 == sha256
+    return before == plan and old.dataset.sha256 == sha256
 
 
 @contextlib.contextmanager

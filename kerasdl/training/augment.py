@@ -12,6 +12,9 @@ from keras import ops
 
 from kerasdl.training.settings import Training
 
+STREAM = 0x61756764
+"""Keeps the augmentation's random numbers apart from every other use of the seed."""
+
 NUM_RANDOM = 5
 """How many uniform numbers one image takes."""
 

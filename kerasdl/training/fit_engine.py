@@ -22,9 +22,6 @@ from kerasdl.training.order import epoch_order, flip_phase
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import class_weights
 
-# Keeps the augmentation's random numbers apart from every other use of the seed.
-_AUGMENT_STREAM = 0x61756764
-
 
 def make_engine(model: keras.Model, strategy: Any, **options: Any) -> Any:
     """Returns the engine for Keras's backend: `Engine` on TensorFlow, else `FitEngine`.
@@ -148,7 +145,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         x, y = self._train.images[batch], self._train.labels[batch]
         if self._augment is not None:
-            key = [self._seed ^ _AUGMENT_STREAM, self._epoch * len(self) + index]
+            key = [self._seed ^ augment.STREAM, self._epoch * len(self) + index]
             generator = np.random.Generator(np.random.Philox(key=key))
             uniform = generator.random((len(batch), augment.NUM_RANDOM), np.float32)
             x = self._augment(x, uniform, self._phase[batch] != (self._epoch % 2 == 1))

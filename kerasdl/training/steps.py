@@ -12,9 +12,6 @@ from kerasdl.training import augment, replicas
 from kerasdl.training.order import flip_phase
 from kerasdl.training.settings import Training
 
-# Keeps the augmentation's random numbers apart from every other use of the seed.
-_AUGMENT_STREAM = 0x61756764
-
 RunSteps = Callable[[npt.NDArray[np.int32], int, int, int], Any]
 
 
@@ -54,7 +51,7 @@ def compile_steps(
             # Drawn for the whole batch, so that replicas do not change it.
             uniform = tf.random.stateless_uniform(
                 [tf.size(batch), augment.NUM_RANDOM],
-                seed=tf.stack([seed ^ _AUGMENT_STREAM, epoch * steps + tf.cast(index, "int64")]),
+                seed=tf.stack([seed ^ augment.STREAM, epoch * steps + tf.cast(index, "int64")]),
             )
         weight = None
         if num_replicas > 1:
