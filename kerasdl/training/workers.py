@@ -191,7 +191,7 @@ class Workers:
                         self._inbox[rank].put(message["value"])
         except TimeoutError:
             lost = f"{self.cluster.name(rank)} has said nothing for {SILENCE:g} s"
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, RecursionError):
             pass  # gone, or no worker any more
         self._lose(lost)
 
