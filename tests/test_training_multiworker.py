@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -58,8 +59,15 @@ def started(commands):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """The cases by 2 and by 3 workers: {number: (weights by rank, what each printed)}."""
+    import tensorflow as tf
+
+    begun = tmp_path_factory.mktemp("begun")
+    one = tf.distribute.get_strategy()
+    workers_program.run_cases(one, begun, writes=True, interrupt=True)
     folders = {number: tmp_path_factory.mktemp(f"workers{number}") for number in (2, 3)}
     names = {number: addresses(number) for number in folders}
+    for folder in folders.values():
+        shutil.copytree(begun, folder / "checkpoints")
     commands = [
         ([PROGRAM, names[number], rank, folder], folder)
         for number, folder in folders.items()
@@ -81,22 +89,23 @@ def trained(tmp_path_factory):
 def alone():
     import tensorflow as tf
 
-    return workers_program.run_cases(tf.distribute.get_strategy())
+    return workers_program.run_cases(tf.distribute.get_strategy(), None, writes=False)
 
 
 @pytest.mark.parametrize("case", workers_program.CASES)
 @pytest.mark.parametrize("number", [2, 3])
 def test_workers_give_the_weights_and_the_history_of_one_process(trained, alone, number, case):
     weights, printed = trained[number]
-    expected, history = alone[case]
+    expected, history, _ = alone[case]
     for i, array in enumerate(expected):
         np.testing.assert_allclose(weights[0][f"{case} {i}"], array, rtol=1e-4, atol=2e-5)
         for others in weights[1:]:  # each has the same, to the last bit
             np.testing.assert_array_equal(others[f"{case} {i}"], weights[0][f"{case} {i}"])
     for one in printed:
         assert one["strategy"] == f"multiworker x {number}"
-        assert one["histories"] == printed[0]["histories"]
-    found = printed[0]["histories"][case]
+        assert one["cases"] == printed[0]["cases"]
+    found, first = printed[0]["cases"][case]
+    assert first == ([1, 2] if case == "resumed" else [0, 0])
     assert found.keys() == history.keys() == {"loss", "accuracy", "val_loss", "val_accuracy"}
     for name, values in history.items():
         assert found[name] == pytest.approx(values, rel=1e-4), name
@@ -105,7 +114,7 @@ def test_workers_give_the_weights_and_the_history_of_one_process(trained, alone,
 def test_early_stopping_stopped_all_in_the_same_epoch(trained, alone):
     epochs = len(alone["all at once"][1]["loss"])
     assert epochs < workers_program.CASES["all at once"][1].epochs
-    assert len(trained[3][1][2]["histories"]["all at once"]["loss"]) == epochs
+    assert len(trained[3][1][2]["cases"]["all at once"][0]["loss"]) == epochs
 
 
 @pytest.fixture

@@ -7,12 +7,14 @@ import pytest
 
 # One process for all cases: starting TensorFlow takes longer than they do.
 PROGRAM = """
-    import json
+    import contextlib, json, tempfile
+    from pathlib import Path
     import numpy as np, tensorflow as tf
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 3)
     import keras
     from kerasdl.datasets.dataset import Examples
+    from kerasdl.training.checkpoint import CheckpointStore
     from kerasdl.training.compiling import compile_model
     from kerasdl.training.engine import Engine
     from kerasdl.training.settings import Training
@@ -61,6 +63,31 @@ PROGRAM = """
     norm = lambda: keras.layers.BatchNormalization(synchronized=True)
     # Equal shares: statistics over three replicas are then those of the batch.
     results["synchronized"] = pair(Training(**common), examples(36 + 12), norm)
+
+    # Begun on one device and stopped within the second epoch, it goes on on three.
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            self._epoch = epoch
+        def on_train_batch_begin(self, batch, logs=None):
+            if stopping and (self._epoch, batch) == (1, 2):
+                raise KeyboardInterrupt
+            seen.append((self._epoch, batch))
+    training, train = Training(**common, ema=0.9), examples(37)
+    with tempfile.TemporaryDirectory() as folder:
+        for strategy, stopping in ((one, True), (three, False)):
+            store = CheckpointStore(Path(folder), {}, seconds=0)
+            model, seen = model_of(strategy, training, 37), []
+            engine = Engine(model, strategy, seconds_per_call=0)
+            with contextlib.suppress(KeyboardInterrupt):
+                engine.fit(train, training, seed=0, callbacks=[Stop()], checkpoints=store)
+    results["went on at"] = seen[0]
+    whole = model_of(one, training, 37)
+    history = Engine(whole).fit(train, training, seed=0).history
+    pairs = zip(whole.get_weights(), model.get_weights())
+    results["resumed"] = {
+        "difference": max(float(np.abs(a - b).max()) for a, b in pairs),
+        "histories": [history, model.history.history],
+    }
 
     # Without synchronisation: the moving mean is still that of all the images.
     training = Training(epochs=1, batch_size=12, optimizer="sgd", learning_rate=1e-12)
@@ -118,12 +145,16 @@ def results(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize("case", ["weighted 33", "weighted 37", "synchronized"])
+@pytest.mark.parametrize("case", ["weighted 33", "weighted 37", "synchronized", "resumed"])
 def test_three_devices_give_the_weights_and_the_history_of_one(results, case):
     assert results[case]["difference"] < 2e-5
     one, three = results[case]["histories"]
     assert one["accuracy"] == pytest.approx(three["accuracy"], abs=1e-6)
     assert one["loss"] == pytest.approx(three["loss"], rel=1e-5)
+
+
+def test_three_devices_went_on_within_the_epoch(results):
+    assert results["went on at"] == [1, 2]
 
 
 def test_moving_statistics_are_those_of_all_replicas_and_the_same_on_each(results):

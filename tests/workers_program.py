@@ -1,5 +1,6 @@
-"""Three small trainings, alone or as one of several workers: `python FILE ADDRESSES RANK OUT`."""
+"""Small trainings, alone or as one of several workers: `python FILE ADDRESSES RANK OUT`."""
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -32,16 +33,39 @@ CASES = {
     "an idle worker": (33, Training(**{**COMMON, "optimizer": "adamw"}, epochs=3)),
     # Shares of equal size, which normalise by the statistics of the whole batch.
     "synchronized": (48, Training(**COMMON, epochs=3)),
+    # One process was interrupted after the second step of the second epoch.
+    "resumed": (37, Training(**COMMON, epochs=3, ema=0.8)),
 }
 
 
-def run_cases(strategy):
-    """Returns {case: (weights, history)}."""
+def run_cases(strategy, folder, *, writes, interrupt=False):
+    """Returns {case: (weights, history, first epoch and step)}.
+
+    Args:
+        strategy: The strategy.
+        folder: Where the checkpoints of "resumed" are.
+        writes: Whether this process writes them.
+        interrupt: Only begin "resumed", and leave a checkpoint.
+    """
     import keras
 
     from kerasdl.datasets.dataset import Examples
+    from kerasdl.training.checkpoint import CheckpointStore
     from kerasdl.training.compiling import compile_model
     from kerasdl.training.engine import Engine
+
+    class Places(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self._seen = []
+
+        def on_epoch_begin(self, epoch, logs=None):
+            self._epoch = epoch
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self._seen.append([self._epoch, batch])
+            if interrupt and self._seen[-1] == [1, 2]:
+                raise KeyboardInterrupt
 
     generator = np.random.default_rng(0)
 
@@ -69,8 +93,24 @@ def run_cases(strategy):
                 ]
             )
             compile_model(model, training, n)
-        history = Engine(model, strategy).fit(train, training, seed=0, validation=validation)
-        results[case] = (model.get_weights(), history.history)
+        store = None
+        if case == "resumed" and folder is not None:
+            store = CheckpointStore(folder, {"seed": 0}, seconds=0, write=writes)
+        places = Places()
+        if interrupt and case != "resumed":
+            continue
+        # Every step a call of its own, so that a checkpoint can be in the middle of an epoch.
+        engine = Engine(model, strategy, seconds_per_call=0)
+        with contextlib.suppress(KeyboardInterrupt):
+            engine.fit(
+                train,
+                training,
+                seed=0,
+                validation=validation,
+                callbacks=[places],
+                checkpoints=store,
+            )
+        results[case] = (model.get_weights(), model.history.history, places._seen[0])
     return results
 
 
@@ -79,15 +119,15 @@ def main(addresses, rank, out):
         from kerasdl.training.strategy import describe, make_strategy
 
         strategy = make_strategy("multiworker", workers=workers)
-        results = run_cases(strategy)
+        results = run_cases(strategy, Path(out) / "checkpoints", writes=workers.is_chief)
         weights = {
             f"{case} {i}": array
-            for case, (arrays, _) in results.items()
+            for case, (arrays, *_) in results.items()
             for i, array in enumerate(arrays)
         }
         np.savez(Path(out) / f"{rank}.npz", **weights)
-        report = {case: history for case, (_, history) in results.items()}
-        print(json.dumps({"strategy": describe(strategy), "histories": report}))
+        report = {case: [history, first] for case, (_, history, first) in results.items()}
+        print(json.dumps({"strategy": describe(strategy), "cases": report}))
     return 0
 
 
