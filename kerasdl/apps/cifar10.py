@@ -2,9 +2,9 @@
 
     python -m kerasdl.apps.cifar10 --study networks
 
-Expected, from `--seeds 3` on the whole set: SmallNet 91.5 ± 0.2 % in 6.7 minutes a seed,
-LeNet-5 71.2 ± 0.6 % in 1.3; two cores of an AMD EPYC with AVX-512 BF16, TensorFlow 2.21,
-Keras 3.15.1. The record is in apps/cifar10/.
+Expected, from `--seeds 3` on the whole set: SmallNet (at the paper's widths) 93.1 ± 0.2 % in
+25 minutes a seed while other work shared the cores, LeNet-5 71.1 ± 0.8 % in 2; two cores of an
+AMD EPYC with AVX-512 BF16, TensorFlow 2.21, Keras 3.15.1. The record is in apps/cifar10/.
 """
 
 import sys
