@@ -92,7 +92,7 @@ def announce(strategy: Any, plan: Recipe, name: str, seed: int, checkpoints: Any
     workers = workers_of(strategy)
     if workers.size == 1:
         return
-    store = {} if checkpoints is None else {"folder": str(checkpoints.folder)}
+    store = {} if checkpoints is None else {"folder": str(checkpoints.folder.resolve())}
     if checkpoints is not None:
         store["identity"] = checkpoints.identity
     # Processors may differ in what "auto" is; the chief's is the one that counts.

@@ -27,8 +27,9 @@ GRACE = 20.0
 HEARTBEAT = 5.0
 """Every so many seconds a process says that it lives; the system cannot tell a frozen one."""
 
-SILENCE = 30.0
-"""A worker that says nothing for so many seconds is taken for lost."""
+SILENCE = 120.0
+"""A worker that says nothing for so many seconds is taken for lost: loading TensorFlow from a slow
+disk may hold up all of a process's threads, the heartbeat's too, for a while."""
 
 _ADVICE = "this worker stops too; start all workers again, as many as you like"
 
