@@ -147,6 +147,27 @@ def test_a_vanished_folder_is_one_line_and_not_made_anew(unfinished, capsys, mon
     assert not unfinished.exists()
 
 
+def test_a_folder_that_vanishes_between_checkpoints_is_not_made_anew_either(
+    tmp_path, capsys, monkeypatch
+):
+    from kerasdl.studies.networks import Study
+
+    fit, out = Study.fit, tmp_path / "run"
+
+    def vanish(self, *arguments):
+        engine = fit(self, *arguments)
+        shutil.rmtree(out)
+        return engine
+
+    monkeypatch.setattr(Study, "fit", vanish)
+    arguments = [*ARGUMENTS, "--epochs", "1", "--checkpoint-seconds", "1000", "--out", str(out)]
+    assert svhn.main(arguments) in (1, 2)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "was removed or renamed" in error
+    assert not out.exists()
+
+
 @pytest.mark.parametrize("seconds", ["-1", "nan", "soon"])
 def test_wrong_seconds_are_a_users_error(seconds, capsys):
     with pytest.raises(SystemExit) as stopped:

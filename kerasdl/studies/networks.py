@@ -186,6 +186,10 @@ class Study:
             self._say(f"{title}: goes on after epoch {found.epoch}, step {found.step} of the next")
         callbacks = self.logs.callbacks(name, seed, continued=found is not None)
         engine = self.fit(name, seed, title, callbacks, checkpoints)
+        if not self.folder.is_dir():  # writing would make it anew, without what was in it
+            raise FileNotFoundError(
+                f"the run folder {self.folder} was removed or renamed while {title} was trained"
+            )
         model, history, parts = engine.model, engine.model.history, self.splits
         settings = dict(self.plan.settings.get(name, {}))
         precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
