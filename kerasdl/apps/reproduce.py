@@ -247,7 +247,7 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
     )
     start_keras()
     from kerasdl.studies.networks import Study
-    from kerasdl.training.stopping import StopAfter
+    from kerasdl.training.ending import StopAfter
 
     command = shlex.join(["python", "-m", "kerasdl", "reproduce", str(task.folder), "--quick"])
     console = Console()

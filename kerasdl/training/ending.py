@@ -1,4 +1,6 @@
-"""What ends a training early, whatever the engine: numbers that diverge, and patience."""
+"""What ends a training early, whatever the engine: diverging numbers, patience, a first look."""
+
+from typing import Any
 
 import keras
 import numpy as np
@@ -58,3 +60,25 @@ def early_stopping(
             "use a --validation-fraction above 0"
         )
     return [keras.callbacks.EarlyStopping(patience=training.patience, restore_best_weights=True)]
+
+
+class StopAfter(keras.callbacks.Callback):  # type: ignore[misc]
+    """Ends a training after its first epochs, in the middle of its learning-rate schedule.
+
+    Args:
+        epochs: How many, >= 1.
+
+    Raises:
+        ValueError: If `epochs` is below 1.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        super().__init__()
+        if epochs < 1:
+            raise ValueError(f"expected epochs >= 1. Received: {epochs}")
+        self.epochs = epochs
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Asks the training to stop when this was the last wanted epoch."""
+        if epoch + 1 >= self.epochs:
+            self.model.stop_training = True

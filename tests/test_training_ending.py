@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl.training.stopping import StopAfter
+from kerasdl.training.ending import StopAfter
 
 
 @pytest.mark.parametrize("epochs", [1, 3])
