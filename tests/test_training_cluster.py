@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from kerasdl.training.cluster import Cluster, expand_counts, expand_hosts, find_cluster
+from kerasdl.training.cluster import Cluster, find_cluster
+from kerasdl.training.slurm import expand_counts, expand_hosts
 
 WORKERS = "a:1000,b:1000,c:1001"
 SLURM = {

@@ -9,15 +9,13 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from kerasdl.training.settings import StrategyName
+from kerasdl.training.slurm import MAX_HOSTS, expand_counts, expand_hosts, short
 
 PORT = 12000
 """The first port where a scheduler names the hosts but no ports; KERASDL_PORT sets another."""
-
-MAX_WORKERS = 4096
-"""More than anyone has; a hostile list of hosts must not fill the memory."""
 
 _LABEL = r"\w(?:[\w-]{0,61}\w)?"
 _ADDRESS = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\]):([0-9]{{1,5}})", re.A | re.I)
@@ -110,29 +108,29 @@ def from_tf_config(text: str) -> Cluster | None:
     try:
         config = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"TF_CONFIG is not JSON ({error}). Received: {_short(text)}") from None
+        raise ValueError(f"TF_CONFIG is not JSON ({error}). Received: {short(text)}") from None
     if not isinstance(config, dict):
-        raise ValueError(f"TF_CONFIG must be a JSON object. Received: {_short(text)}")
+        raise ValueError(f"TF_CONFIG must be a JSON object. Received: {short(text)}")
     cluster, task = config.get("cluster"), config.get("task")
     if not cluster:
         return None
     if not isinstance(cluster, dict) or not set(cluster) <= {"chief", "worker"}:
         raise ValueError(
             'TF_CONFIG: "cluster" must have "worker" and at most "chief" besides: parameter '
-            f"servers and evaluators have no place here. Received: {_short(cluster)}"
+            f"servers and evaluators have no place here. Received: {short(cluster)}"
         )
     chief, worker = cluster.get("chief", []), cluster.get("worker", [])
     for addresses in (chief, worker):
         if not isinstance(addresses, list) or not all(isinstance(one, str) for one in addresses):
             raise ValueError(
-                f"TF_CONFIG: expected lists of addresses. Received: {_short(addresses)}"
+                f"TF_CONFIG: expected lists of addresses. Received: {short(addresses)}"
             )
     kind = task.get("type") if isinstance(task, dict) else None
     index = task.get("index") if isinstance(task, dict) else None
     if kind not in [*cluster] or type(index) is not int or not 0 <= index < len(cluster[kind]):
         raise ValueError(
             'TF_CONFIG: "task" must be the "type" and "index" of an address of "cluster". '
-            f"Received: {_short(task)}"
+            f"Received: {short(task)}"
         )
     rank = index + (len(chief) if kind == "worker" else 0)
     return _checked([*chief, *worker], rank, "TF_CONFIG")
@@ -212,8 +210,8 @@ def from_kubernetes(environ: Mapping[str, str]) -> Cluster | None:
             "KERASDL_WORKERS to its number of pods"
         )
     number = _integer("KERASDL_WORKERS", environ["KERASDL_WORKERS"])
-    if number > MAX_WORKERS:
-        raise ValueError(f"expected at most {MAX_WORKERS} workers. Received: {number}")
+    if number > MAX_HOSTS:
+        raise ValueError(f"expected at most {MAX_HOSTS} workers. Received: {number}")
     pod = environ.get("HOSTNAME") or socket.gethostname()
     job, separator, index = pod.partition(".")[0].rpartition("-")
     if not separator or index != str(rank):
@@ -224,55 +222,6 @@ def from_kubernetes(environ: Mapping[str, str]) -> Cluster | None:
     port = _port(environ) or PORT
     addresses = [f"{job}-{one}.{service}:{port}" for one in range(number)]
     return _checked(addresses, rank, "Kubernetes")
-
-
-def expand_hosts(text: str) -> list[str]:
-    """Expands SLURM's list of hosts, e.g. "n[08-10,12],gpu1" or "rack[0-1]n[1-2]".
-
-    Raises:
-        ValueError: If it is no such list, or has more than MAX_WORKERS hosts.
-    """
-    hosts: list[str] = []
-    for part in re.split(r",(?![^\[]*\])", text):
-        if not re.fullmatch(r"(?:[A-Za-z0-9_.-]|\[[0-9,-]+\])+", part):
-            raise ValueError(f"SLURM: expected hosts such as n[1-3],m5. Received: {_short(text)}")
-        names = [""]
-        for literal, ranges in re.findall(r"([A-Za-z0-9_.-]+)|\[([0-9,-]+)\]", part):
-            endings = [literal] if literal else _numbers(ranges, text)
-            if len(hosts) + len(names) * len(endings) > MAX_WORKERS:
-                raise ValueError(
-                    f"SLURM: expected at most {MAX_WORKERS} hosts. Received: {_short(text)}"
-                )
-            names = [left + right for left in names for right in endings]
-        hosts += names
-    return hosts
-
-
-def expand_counts(text: str, name: str) -> list[int]:
-    """Expands SLURM's tasks per node, e.g. "2(x3),1" to [2, 2, 2, 1].
-
-    Raises:
-        ValueError: If it is no such list, or has more than MAX_WORKERS entries.
-    """
-    counts: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"([0-9]{1,5})(?:\(x([0-9]{1,5})\))?", part)
-        if match is None or len(counts) + int(match[2] or 1) > MAX_WORKERS:
-            raise ValueError(f"{name}: expected counts such as 2(x3),1. Received: {_short(text)}")
-        counts += [int(match[1])] * int(match[2] or 1)
-    return counts
-
-
-def _numbers(ranges: str, text: str) -> list[str]:
-    """Returns every number of "08-10,12", with its zeros."""
-    found: list[str] = []
-    for part in ranges.split(","):
-        match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if match is None or not 0 <= last - first < MAX_WORKERS - len(found):
-            raise ValueError(f"SLURM: expected ranges such as [08-10,12]. Received: {_short(text)}")
-        found += [str(number).zfill(len(match[1])) for number in range(first, last + 1)]
-    return found
 
 
 def _checked(addresses: Sequence[str], rank: int, source: str) -> Cluster:
@@ -286,7 +235,7 @@ def _checked(addresses: Sequence[str], rank: int, source: str) -> Cluster:
             )
     if len(set(stripped)) != len(stripped):
         raise ValueError(
-            f"{source}: expected each address once. Received: {_short(','.join(stripped))}"
+            f"{source}: expected each address once. Received: {short(','.join(stripped))}"
         )
     if not 0 <= rank < len(stripped):
         raise ValueError(f"{source}: expected a rank of 0 to {len(stripped) - 1}. Received: {rank}")
@@ -300,14 +249,9 @@ def _port(environ: Mapping[str, str]) -> int | None:
 
 def _integer(name: str, text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
-        raise ValueError(f"{name} must be a whole number. Received: {_short(text)}")
+        raise ValueError(f"{name} must be a whole number. Received: {short(text)}")
     return int(text)
 
 
 def _text(cluster: Cluster) -> str:
     return f"rank {cluster.rank} of {','.join(cluster.addresses)}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
