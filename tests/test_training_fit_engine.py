@@ -1,5 +1,7 @@
 """The engine through `Model.fit`: on TensorFlow beside the other one, on JAX in an app."""
 
+import contextlib
+import signal
 import textwrap
 
 import keras
@@ -13,6 +15,7 @@ from kerasdl.training import augment
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
 from kerasdl.training.fit_engine import FitEngine, make_engine
+from kerasdl.training.interrupt import DeferredInterrupt
 from kerasdl.training.settings import Training
 
 # All that both engines share, and nothing random besides the order of the images.
@@ -121,6 +124,40 @@ def test_a_callback_stops_in_the_middle_of_an_epoch(examples):
     _, history = trained(examples(50), Training(epochs=4, batch_size=16), callbacks=[Stop()])
     assert steps == [0, 1]
     assert history.epoch == [0]
+
+
+def test_ctrl_c_is_not_lost_where_keras_catches_everything(examples):
+    class Lose(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            steps.append(batch)
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+    steps = []
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trained(examples(50), Training(epochs=2, batch_size=16), callbacks=[Lose()])
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert steps == [0]
+
+
+def test_a_second_ctrl_c_interrupts_at_once():
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with DeferredInterrupt() as interrupt:
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+            with pytest.raises(KeyboardInterrupt):
+                interrupt.check()
+            raise ZeroDivisionError  # what ends the block is not hidden
+    except ZeroDivisionError:
+        pass
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_divergence_ends_with_a_clear_error(examples):
@@ -241,6 +278,7 @@ def test_an_app_runs_on_jax_without_tensorflow(run_python, without_module, tmp_p
     hidden = without_module("tensorflow")
     done = run_python(*arguments, "--out", out, KERAS_BACKEND="jax", PYTHONPATH=hidden)
     assert (done.returncode, done.stderr) == (0, "")
+    assert "A training killed on this backend starts anew" in done.stdout
     result = record.read(out / "results.json")
     assert result.status == "complete"
     assert (result.environment.backend, result.environment.tensorflow) == ("jax", None)

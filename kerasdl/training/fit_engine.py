@@ -18,6 +18,7 @@ from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
 from kerasdl.training import augment
 from kerasdl.training.ending import check_loss, check_weights, early_stopping
+from kerasdl.training.interrupt import DeferredInterrupt
 from kerasdl.training.order import epoch_order, flip_phase
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import class_weights
@@ -86,10 +87,16 @@ class FitEngine:
         epochs = training.num_epochs(len(train))
         batches = _Batches(train, training, seed)
         self.train_seconds = 0.0
-        called = [_Watch(self, batches, validation), *early_stopping(training, validation)]
-        history = self.model.fit(
-            batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[*called, *callbacks]
-        )
+        stopping = early_stopping(training, validation)
+        with DeferredInterrupt() as interrupt:
+            watch = _Watch(self, batches, validation, interrupt)
+            history = self.model.fit(
+                batches,
+                epochs=epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watch, *stopping, *callbacks],
+            )
         _assign(self.model, _values(self.model))
         return history
 
@@ -105,7 +112,8 @@ class FitEngine:
         """
         if not len(images):
             return np.zeros((0, self.model.output_shape[-1]), np.float32)
-        return self.model.predict(images, batch_size=batch_size, verbose=0)
+        with DeferredInterrupt():
+            return self.model.predict(images, batch_size=batch_size, verbose=0)
 
     def evaluate(self, examples: Examples) -> dict[str, float]:
         """Returns `loss` (cross-entropy in nats, unsmoothed) and `accuracy` (0..1)."""
@@ -160,9 +168,16 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
     until the next epoch begins.
     """
 
-    def __init__(self, engine: FitEngine, batches: _Batches, validation: Examples | None) -> None:
+    def __init__(
+        self,
+        engine: FitEngine,
+        batches: _Batches,
+        validation: Examples | None,
+        interrupt: DeferredInterrupt,
+    ) -> None:
         super().__init__()
         self._engine, self._batches, self._validation = engine, batches, validation
+        self._interrupt = interrupt
         self._raw: list[Any] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -172,6 +187,7 @@ class _Watch(keras.callbacks.Callback):  # type: ignore[misc]
             _assign(self.model, self._raw)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._interrupt.check()
         check_loss(self.model, (logs or {})["loss"], self._epoch, batch + 1)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
