@@ -31,14 +31,14 @@ def train(folder, result):
         labels = (generator.random(n) ** 2 * 3).astype(np.int32)  # rare and frequent classes
         images = generator.integers(0, 130, (n, 12, 12, 3), dtype=np.uint8)
         for image, label in zip(images, labels, strict=True):
-            image[label * 4 : label * 4 + 4] += 25
+            image[label * 4 : label * 4 + 4] += 8
         return Examples(images, labels)
 
     training = Training(
         epochs=12,
         batch_size=16,
         optimizer="adamw",
-        learning_rate=0.02,
+        learning_rate=0.05,
         weight_decay=0.05,
         warmup=0.2,
         label_smoothing=0.1,
@@ -48,7 +48,7 @@ def train(folder, result):
         flip=True,
         ema=0.9,
         class_weight="balanced",
-        patience=3,
+        patience=2,
     )
     data = examples(150, 0)
     keras.utils.set_random_seed(7)
