@@ -75,6 +75,15 @@ def test_the_first_epochs_are_compared_at_their_last():
     assert reproduction.decide([one]) == "reproduced"
 
 
+def test_validation_in_the_first_epochs_is_shown_but_not_judged():
+    found = histories(group(OLD.runs)["lenet5"][:1], 3)
+    found[0]["val_loss"] = [9.0, 9.0, 9.0]
+    one = reproduction.compare_histories(OLD, "lenet5", found)
+    figure = next(figure for figure in one.figures if figure.name == "val_loss")
+    assert (figure.now.mean, figure.level, figure.inside) == (9.0, None, None)
+    assert reproduction.decide([one]) == "reproduced"
+
+
 def test_other_first_epochs_are_seen():
     found = histories(group(OLD.runs)["lenet5"][:1], 3)
     found[0]["accuracy"] = [0.1, 0.1, 0.1]

@@ -122,7 +122,7 @@ def _interval(name: str, interval: tuple[float, float] | None) -> str:
         return text.NOTHING
     if _is_share(name):
         return f"{text.percent(max(0.0, interval[0]))} to {text.percent(min(1.0, interval[1]))}"
-    return f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return f"{max(0.0, interval[0]):.3f} to {interval[1]:.3f}"
 
 
 def _is_share(name: str) -> bool:
@@ -131,5 +131,5 @@ def _is_share(name: str) -> bool:
 
 def _word(inside: bool | None, level: float | None) -> str:
     if level is None:
-        return ""
+        return "shown"  # not judged
     return {True: "inside", False: "[bold red]OUTSIDE[/]", None: "not known"}[inside]
