@@ -128,7 +128,8 @@ class Workers:
         Args:
             reason: Continues the worker's name, e.g. "was interrupted".
         """
-        text = f"{self.cluster.name(self.cluster.rank)} {reason}"
+        # Whoever leaves because another has, names that one: it may be the first to tell.
+        text = self._lost or f"{self.cluster.name(self.cluster.rank)} {reason}"
         for connection in self._sockets.values():
             with contextlib.suppress(OSError):
                 self._say(connection, {"gone": text[:300]})
