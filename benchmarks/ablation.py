@@ -105,7 +105,7 @@ def main():
     # The spread that chance alone gives an accuracy on so many images.
     noise = 100 * (base.mean() * (1 - base.mean()) / len(parts.validation)) ** 0.5
     table = Table(title=f"{options.epochs} epochs, widths {options.widths}, {options.seeds} seeds")
-    for heading in ("arm", "validation accuracy, %", "difference"):
+    for heading in ("arm", "validation accuracy, %", f"against {options.arms[0]}"):
         table.add_column(heading)
     for arm, values in found.items():
         mean = 100 * statistics.mean(values)
