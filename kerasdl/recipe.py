@@ -166,6 +166,9 @@ def _converter(annotation: Any) -> Any:
             inner = inner.type
         if isinstance(inner, msgspec.inspect.VarTupleType):
             value = [part.strip() for part in text.split(",") if part.strip()]
+        if isinstance(inner, msgspec.inspect.LiteralType) and text not in inner.values:
+            names = ", ".join(map(str, inner.values))
+            raise argparse.ArgumentTypeError(f"expected one of {names}. Received: {text!r}")
         try:
             return msgspec.convert(value, annotation, strict=False)
         except msgspec.ValidationError as error:

@@ -114,3 +114,14 @@ def test_options_come_from_the_fields_and_are_absent_unless_given():
 def test_an_option_checks_its_value(arguments, message):
     with pytest.raises(argparse.ArgumentError, match=message):
         parse(*arguments)
+
+
+def test_a_wrong_choice_is_answered_with_the_choices(capsys):
+    from kerasdl.training.settings import Training
+
+    parser = recipe.Parser(prog="app")
+    recipe.add_options(parser, Training, title="training")
+    with pytest.raises(SystemExit) as stopped:
+        parser.parse_args(["--class-weight", "equal"])
+    assert stopped.value.code == 2
+    assert "expected one of balanced, none. Received: 'equal'" in capsys.readouterr().err
