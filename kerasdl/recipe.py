@@ -158,6 +158,12 @@ def add_options(
         )
 
 
+def chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options that are fields of `struct`, for a parser of `add_options`."""
+    names = {field.encode_name for field in msgspec.structs.fields(struct)}
+    return {name: value for name, value in options.items() if name in names}
+
+
 def _converter(annotation: Any) -> Any:
     def convert(text: str) -> Any:
         value: Any = text

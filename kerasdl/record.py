@@ -7,18 +7,15 @@ fail with their path), so that a report is never made from something else.
 import math
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from kerasdl import files
+from kerasdl.sections import Section, Struct
 
 Accuracy = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-
-
-class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all parts of a record: immutable and strict."""
 
 
 class Environment(Struct, frozen=True):
@@ -180,7 +177,7 @@ class Reported(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A run folder's results.json."""
+    """A run folder's results.json; `sections` are what the app says of the figures."""
 
     schema: Literal[1] = 1
     app: str
@@ -194,6 +191,28 @@ class Record(Struct, frozen=True, kw_only=True):
     summary: list[Summary]
     comparisons: list[Comparison]
     reported: list[Reported]
+    sections: list[Section] = msgspec.field(default_factory=list)
+
+
+class Findings(Struct, frozen=True, kw_only=True):
+    """The results.json of an experiment that is no comparison of networks.
+
+    `dataset` is null where there are no images; `sections` hold all results.
+    """
+
+    schema: Literal[1] = 1
+    kind: Literal["findings"] = "findings"
+    app: str
+    experiment: str
+    title: str
+    command: str
+    created: str
+    status: Literal["complete", "interrupted"]
+    environment: Environment
+    dataset: DatasetInfo | None
+    recipe: dict[str, Any]
+    seconds: float
+    sections: list[Section]
 
 
 def _plain(value: Any) -> Any:
@@ -215,7 +234,10 @@ def _check_finite(value: Any, place: str) -> None:
             _check_finite(item, f"{place}[{i}]")
 
 
-def write(record: Record, path: str | os.PathLike[str]) -> None:
+RecordT = TypeVar("RecordT", Record, Findings)
+
+
+def write(record: Record | Findings, path: str | os.PathLike[str]) -> None:
     """Writes results.json atomically, indented, keys in the order of the schema.
 
     NumPy numbers and arrays are written as JSON's.
@@ -233,7 +255,7 @@ def write(record: Record, path: str | os.PathLike[str]) -> None:
         # msgspec writes NaN and infinity as null: what cannot be read back must not be written.
         _check_finite(plain, "record")
         # Structs are not checked when they are made: an accuracy of 91.2 is found here.
-        msgspec.convert(plain, type=Record)
+        msgspec.convert(plain, type=type(record))
         content = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
         raise ValueError(f"{path} was not written, the record is not schema 1: {error}") from error
@@ -241,7 +263,7 @@ def write(record: Record, path: str | os.PathLike[str]) -> None:
 
 
 def read(path: str | os.PathLike[str]) -> Record:
-    """Reads and checks a results.json.
+    """Reads and checks the results.json of a comparison of networks.
 
     Args:
         path: The file.
@@ -253,9 +275,18 @@ def read(path: str | os.PathLike[str]) -> Record:
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a record of schema 1; the message has the place.
     """
+    return _read(path, Record)
+
+
+def read_findings(path: str | os.PathLike[str]) -> Findings:
+    """Reads and checks the results.json of another experiment; otherwise as `read`."""
+    return _read(path, Findings)
+
+
+def _read(path: str | os.PathLike[str], struct: type[RecordT]) -> RecordT:
     content = Path(path).read_bytes()
     try:
-        return msgspec.json.decode(content, type=Record)
+        return msgspec.json.decode(content, type=struct)
     except msgspec.DecodeError as error:
         raise ValueError(f"{path} is not a kerasdl results.json (schema 1): {error}") from error
 

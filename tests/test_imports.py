@@ -18,6 +18,7 @@ FLOORS = {
     "studies": 2,
     "training": 3,
     "evaluation": 3,
+    "theory": 3,
     "reporting": 3,
     "export": 3,
     "models": 4,
@@ -25,6 +26,7 @@ FLOORS = {
     "datasets": 5,
     "recipe": 5,
     "record": 5,
+    "sections": 6,
     "files": 6,
     "quiet": 6,
     "__init__": 7,
@@ -33,6 +35,7 @@ FLOORMATES = {
     # The engine scores its validation images; a report shows what evaluation computed.
     ("training", "evaluation"),
     ("reporting", "evaluation"),
+    ("theory", "evaluation"),
     ("cli", "apps"),
     ("__main__", "cli"),
 }

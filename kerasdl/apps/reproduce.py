@@ -182,11 +182,13 @@ def _out(named: str | None, app: str, quick: bool) -> Path:
 
 
 def _reproduce(task: Task) -> int:
-    from kerasdl.datasets.load import load
-    from kerasdl.reporting.reproduction import sentence, show
+    from rich.console import Console
 
-    old, data = task.old, task.plan.data
-    dataset = load(data.dataset, data_dir=task.data, seed=data.split_seed, notify=print)
+    from kerasdl.reporting.reproduction import sentence, show
+    from kerasdl.studies.data import load_whole
+
+    old = task.old
+    dataset = load_whole(task.plan.data, task.data, Console())
     if dataset.sha256 != old.dataset.sha256:
         print(
             f"The images are others than the record's: {dataset.label} now, "
@@ -234,17 +236,11 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
     """Trains the first epochs of each chosen run; writes nothing."""
     from rich.console import Console
 
-    from kerasdl.datasets.splits import split
+    from kerasdl.studies.data import divide
     from kerasdl.training.environment import start_keras
 
-    plan, data = task.plan, task.plan.data
-    splits = split(
-        dataset,
-        validation_fraction=data.validation_fraction,
-        train_size=data.train_size,
-        train_fraction=data.train_fraction,
-        seed=data.split_seed,
-    )
+    plan = task.plan
+    splits = divide(dataset, plan.data)
     start_keras()
     from kerasdl.studies.networks import Study
     from kerasdl.training.ending import StopAfter

@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 
 from kerasdl.evaluation.significance import spread
-from kerasdl.record import Spread, Struct
+from kerasdl.record import Spread
+from kerasdl.sections import Struct
 
 
 class Figure(Struct, frozen=True):

@@ -11,7 +11,8 @@ from typing import Literal
 from kerasdl.evaluation.agreement import Figure, judge, sampling_error
 from kerasdl.evaluation.significance import spread
 from kerasdl.evaluation.variants import group
-from kerasdl.record import Environment, Record, Run, Struct
+from kerasdl.record import Environment, Record, Run
+from kerasdl.sections import Struct
 
 Verdict = Literal["reproduced", "not reproduced", "not confirmed"]
 

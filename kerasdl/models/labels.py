@@ -45,8 +45,10 @@ def with_class_names(model: keras.Model, names: tuple[str, ...]) -> keras.Model:
             f"expected {model.output_shape[-1]} class names, one for each output. "
             f"Received: {len(names)}"
         )
-    outputs = ClassNames(list(names), name="class_names")(model.outputs[0])
-    return keras.Model(model.input, outputs, name=model.name)
+    layer = ClassNames(list(names), name="class_names")
+    if isinstance(model, keras.Sequential):
+        return keras.Sequential([*model.layers, layer], name=model.name)
+    return keras.Model(model.inputs[0], layer(model.outputs[0]), name=model.name)
 
 
 def class_names(model: keras.Model) -> tuple[str, ...] | None:

@@ -76,6 +76,26 @@ _NETWORKS = {
             "arXiv:2404.00498, 2024",
         ),
         Network(
+            name="mlp1",
+            title="MLP, one hidden layer",
+            function="kerasdl.models.mlp:mlp1",
+            source="Rumelhart, Hinton, Williams, Learning Representations by Back-propagating "
+            "Errors, Nature 323, 1986",
+        ),
+        Network(
+            name="mlp",
+            title="MLP",
+            function="kerasdl.models.mlp:mlp",
+            source="Rumelhart, Hinton, Williams, Learning Representations by Back-propagating "
+            "Errors, Nature 323, 1986",
+        ),
+        Network(
+            name="cnn",
+            title="Small CNN",
+            function="kerasdl.models.cnn:cnn",
+            source="this project, after LeCun et al. 1998, section II",
+        ),
+        Network(
             name="lenet5",
             title="LeNet-5",
             function="kerasdl.models.lenet:lenet5",

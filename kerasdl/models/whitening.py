@@ -102,17 +102,18 @@ class PatchWhitening(keras.layers.Layer):  # type: ignore[misc]
 
 
 def adapt(model: keras.Model, images: npt.NDArray[np.uint8], max_images: int = 5_000) -> None:
-    """Sets every PatchWhitening layer of `model` from training images.
+    """Sets every PatchWhitening and Normalization layer of `model` from training images.
 
     Args:
         model: Any model; without such a layer nothing happens.
         images: uint8 array (n, h, w, c) of raw training images, n >= 1.
         max_images: Images to use at the most, evenly spread over `images`.
     """
-    layers = [layer for layer in model.layers if isinstance(layer, PatchWhitening)]
+    kinds = (PatchWhitening, keras.layers.Normalization)
+    layers = [layer for layer in model.layers if isinstance(layer, kinds)]
     some = images[:: max(1, len(images) // max_images)]
     for layer in layers:
-        before = keras.Model(model.input, layer.input)
+        before = keras.Model(model.inputs[0], layer.input)
         # In parts: TensorFlow keeps for itself what its intermediate values once took.
         inputs = np.empty((len(some), *layer.input.shape[1:]), np.float32)
         for first in range(0, len(some), 500):

@@ -1,7 +1,5 @@
 """Writes the report of a run folder: figures, tables, README.md and report.html."""
 
-import base64
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +10,12 @@ from kerasdl import files
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.evaluation.variants import group
 from kerasdl.record import Record
-from kerasdl.reporting import story, tables, text
+from kerasdl.reporting import render, sections, story, tables, text
 from kerasdl.reporting.illustrate import Picture, illustrate
 from kerasdl.reporting.tables import results_table
 
 __all__ = ["results_table", "write_report"]
 
-TEMPLATES = Path(__file__).parent / "templates"
 MARKDOWN_CLASSES = 20  # README lists the classes up to so many, report.html all
 
 
@@ -51,10 +48,12 @@ def write_report(
     pictures = illustrate(folder, record, test_images, predictions)
     _write_csv(folder, record)
     content = _content(record, predictions, pictures)
-    files.write_text(folder / "README.md", _render("README.md.jinja", content))
-    inlined = {picture.file: _inline(folder / picture.file) for picture in pictures}
+    files.write_text(folder / "README.md", render.render("README.md.jinja", content))
+    drawn = [one.file for one in pictures]
+    drawn += [one.file for one in sections.inlined(record.sections)]
+    inlined = {file: render.inline(folder / file) for file in drawn}
     files.write_text(
-        folder / "report.html", _render("report.html.jinja", {**content, "inlined": inlined})
+        folder / "report.html", render.render("report.html.jinja", {**content, "inlined": inlined})
     )
 
 
@@ -71,10 +70,6 @@ def _check(record: Record, images: npt.NDArray[np.uint8], predictions: Predictio
             f"the predictions have {predictions.num_classes} classes. Received: {names} class "
             f"names, and runs with {sorted(lengths)} accuracies by class"
         )
-
-
-def _inline(path: Path) -> str:
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode("ascii")
 
 
 def _write_csv(folder: Path, record: Record) -> None:
@@ -111,37 +106,12 @@ def _write_csv(folder: Path, record: Record) -> None:
         files.write_text(folder / name, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _render(name: str, content: Mapping[str, Any]) -> str:
-    import jinja2
-    import markupsafe
-
-    html = name.endswith(".html.jinja")
-
-    def escape(value: Any) -> Any:
-        # In Markdown, too, everything is escaped that does not say it is Markdown.
-        return value if isinstance(value, markupsafe.Markup) else text.markdown(str(value))
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=None if html else escape,
-    )
-    environment.filters["fence"] = lambda code, language="": markupsafe.Markup(
-        text.fence(code, language)
-    )
-    environment.filters["code"] = lambda code: markupsafe.Markup(text.code(code))
-    environment.filters["table"] = lambda table: markupsafe.Markup(table.markdown())
-    return environment.get_template(name).render(content)
-
-
 def _content(record: Record, predictions: Predictions, pictures: list[Picture]) -> dict[str, Any]:
     counts = np.bincount(predictions.labels, minlength=predictions.num_classes).tolist()
     order = tables.ranked(record)
-    subject = order[0].title if len(order) == 1 else f"{_plural(len(order), 'model')} compared"
+    subject = (
+        order[0].title if len(order) == 1 else f"{render.plural(len(order), 'model')} compared"
+    )
     return {
         "record": record,
         "title": f"{text.plain(record.dataset.title)}: {subject}",
@@ -154,6 +124,7 @@ def _content(record: Record, predictions: Predictions, pictures: list[Picture]) 
         "reported": tables.reported(record),
         "against_best": tables.against_best(record),
         "all_pairs": tables.all_pairs(record),
+        "sections": sections.shown(record.sections),
         "classes": tables.classes(record, counts) if record.runs else None,
         "few_classes": len(counts) <= MARKDOWN_CLASSES,
         "shared": [picture for picture in pictures if picture.model is None],
@@ -161,74 +132,8 @@ def _content(record: Record, predictions: Predictions, pictures: list[Picture]) 
             (model.title, [picture for picture in pictures if picture.model == model.name])
             for model in order
         ],
-        "data": _data(record),
-        "environment": _environment(record),
-        "recipe": _toml(record.recipe),
+        "data": render.data(record.dataset),
+        "environment": render.environment(record.environment, record.created),
+        "recipe": render.toml(record.recipe),
         "command": record.command,
     }
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _data(record: Record) -> list[tuple[str, str]]:
-    data = record.dataset
-    height, width, channels = data.image_shape
-    origin = {
-        "local": "the publisher's files in a local folder",
-        "store": "the store of prepared data",
-        "tfds": "TensorFlow Datasets",
-        "folder": "a folder of images",
-        "synthetic": "rendered by kerasdl: SYNTHETIC, not real data",
-    }
-    return [
-        ("Data set", story.label(data)),
-        ("Read from", origin[data.source]),
-        (
-            "Checked",
-            "the content has the publisher's checksums"
-            if data.verified
-            else "no publisher's checksum to compare with",
-        ),
-        (
-            "Images",
-            f"{text.count(data.train)} to train, {text.count(data.validation)} to validate, "
-            f"{text.count(data.test)} to test",
-        ),
-        ("Image", f"{height} \u00d7 {width} pixels, {_plural(channels, 'channel')}"),
-        ("Classes", str(len(data.class_names))),
-        *(("Note", text.plain(note)) for note in data.notes),
-        ("SHA-256 of the content", data.sha256),
-    ]
-
-
-def _environment(record: Record) -> list[tuple[str, str]]:
-    here = record.environment
-    return [
-        ("kerasdl", here.kerasdl),
-        ("Keras", f"{here.keras}, backend {here.backend}"),
-        *([("TensorFlow", here.tensorflow)] if here.tensorflow else []),
-        *([("JAX", here.jax)] if here.jax else []),
-        ("NumPy", here.numpy),
-        ("Python", here.python),
-        ("Device", f"{here.device}, {_plural(here.cores, 'core')}"),
-        ("Strategy", here.strategy),
-        ("Precision", here.precision),
-        ("Made", record.created),
-    ]
-
-
-def _toml(recipe: Mapping[str, Any]) -> str:
-    import tomli_w
-
-    def known(value: Any) -> Any:
-        # TOML has no null: a key that is not set is left out.
-        if isinstance(value, Mapping):
-            return {str(key): known(item) for key, item in value.items() if item is not None}
-        if isinstance(value, list | tuple):
-            return [known(item) for item in value if item is not None]
-        return value
-
-    result: str = tomli_w.dumps(known(recipe))
-    return result

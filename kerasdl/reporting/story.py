@@ -59,16 +59,6 @@ def _score(model: Model) -> str:
 def banners(record: Record) -> list[tuple[str, str]]:
     """Returns warnings (heading, text) that stand above everything else."""
     found = []
-    if record.dataset.source == "synthetic":
-        found.append(
-            (
-                "Synthetic data",
-                "These images were drawn by a program, they are not photographs: no real data "
-                "was found. The figures show that the software works and how the models compare "
-                "on these drawings; they say nothing about real images and must not be set "
-                "beside published figures.",
-            )
-        )
     if record.status != "complete":
         runs = len(record.runs)
         found.append(
@@ -79,13 +69,33 @@ def banners(record: Record) -> list[tuple[str, str]]:
                 + (", and the ranking may change." if runs else "."),
             )
         )
-    if record.dataset.caveats:
-        found.append(
-            (
-                "Part of the data",
-                f"Only a part of the data set was used ("
-                f"{text.plain(', '.join(record.dataset.caveats))}). Figures for the whole "
-                "set are another matter.",
-            )
+    return [*synthetic(record.dataset), *found, *partial(record.dataset)]
+
+
+def synthetic(dataset: DatasetInfo) -> list[tuple[str, str]]:
+    """Returns the warning that images are rendered, where they are."""
+    if dataset.source != "synthetic":
+        return []
+    return [
+        (
+            "Synthetic data",
+            "These images were drawn by a program, they are not photographs: no real data "
+            "was found. The figures show that the software works and how the models compare "
+            "on these drawings; they say nothing about real images and must not be set "
+            "beside published figures.",
         )
-    return found
+    ]
+
+
+def partial(dataset: DatasetInfo) -> list[tuple[str, str]]:
+    """Returns the warning that a part of the images was used, where it was."""
+    if not dataset.caveats:
+        return []
+    return [
+        (
+            "Part of the data",
+            f"Only a part of the data set was used ("
+            f"{text.plain(', '.join(dataset.caveats))}). Figures for the whole "
+            "set are another matter.",
+        )
+    ]

@@ -33,10 +33,13 @@ def build(
     # Another model's layer names and TensorFlow graph are not needed any more.
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    precision = resolve(plan.precision, depthwise=registry.get(name).depthwise)
+    precision = resolve(plan.precision, depthwise=plan.network(name).depthwise)
     with strategy.scope(), policy(precision):
         model = registry.build(
-            name, dataset.image_shape, dataset.num_classes, **plan.settings.get(name, {})
+            plan.network(name).name,
+            dataset.image_shape,
+            dataset.num_classes,
+            **plan.settings.get(name, {}),
         )
         model = labels.with_class_names(model, dataset.class_names)
         adapt(model, train.images)

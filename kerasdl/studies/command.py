@@ -1,18 +1,19 @@
 """The command line of a comparison of networks: arguments -> recipe -> run -> report."""
 
 import argparse
+import itertools
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from kerasdl import recipe
-from kerasdl.record import Record
+from kerasdl.studies import experiment_command
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.folder import locked
 from kerasdl.studies.options import App, make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
+from kerasdl.studies.show import banner, show_results
 from kerasdl.studies.together import dismiss, follow, load_in_turn, team
 from kerasdl.training import logs
 from kerasdl.training.workers import Workers, end
@@ -33,9 +34,21 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
         130 after Ctrl-C, 1 when a training failed or a worker was lost.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    for experiment in app.experiments:
+        if _study(arguments) == experiment.name:
+            return experiment_command.main(app.name, experiment, arguments)
     parser = make_parser(app)
     options = vars(parser.parse_args(arguments))
     return end(_exit_code(app, parser, arguments, options))
+
+
+def _study(arguments: Sequence[str]) -> str:
+    """Returns what `--study` names; each study has options of its own."""
+    for option, value in itertools.pairwise([*arguments, ""]):
+        name, _, joined = option.partition("=")
+        if name == "--study":
+            return joined or value
+    return "networks"
 
 
 def _exit_code(
@@ -81,8 +94,9 @@ def _run(
     from rich.console import Console
 
     from kerasdl import files
-    from kerasdl.datasets.load import load
-    from kerasdl.datasets.splits import split
+    from kerasdl.studies.conclude import Comparison
+    from kerasdl.studies.conclude import conclude as draw_conclusions
+    from kerasdl.studies.data import divide, load_whole
 
     console = Console(stderr=False, quiet=not workers.is_chief)
     logs.check(options.get("log", ()))
@@ -90,27 +104,13 @@ def _run(
         raise ValueError("--find-lr trains nothing that --log could log; give one of them")
     if "out" in options and workers.is_chief:
         choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
-    dataset = load_in_turn(
-        workers,
-        lambda: load(
-            plan.data.dataset,
-            data_dir=options.get("data"),
-            seed=plan.data.split_seed,
-            notify=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
-        ),
-    )
-    splits = split(
-        dataset,
-        validation_fraction=plan.data.validation_fraction,
-        train_size=plan.data.train_size,
-        train_fraction=plan.data.train_fraction,
-        seed=plan.data.split_seed,
-    )
+    dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))
+    splits = divide(dataset, plan.data)
     if not workers.is_chief:
         follow(plan, dataset, splits, strategy, workers)
         return 0
     folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
-    _banner(console, dataset.label, dataset.synthetic)
+    banner(console, dataset.label, dataset.synthetic)
     from kerasdl.training.environment import start_keras
 
     start_keras()
@@ -118,6 +118,7 @@ def _run(
 
     # Of these images, not of a folder that happens to have their name.
     published = dataset.name == app.name and dataset.source in ("local", "store", "tfds")
+    published = published and not plan.data.classes
     study = Study(
         plan,
         dataset,
@@ -129,6 +130,7 @@ def _run(
         checkpoint_seconds=options.get("checkpoint_seconds", 10.0),
         logs=logs.Logs(options.get("log", ()), folder, recipe.to_dict(plan)),
         distribution=strategy,
+        titles=app.titles,
     )
     del dataset  # with its undivided images, 225 MB at SVHN's full size
     if "find_lr" in options:
@@ -147,6 +149,9 @@ def _run(
         result = study.record
         reason = "was interrupted" if result.status == "interrupted" else None
         dismiss(workers, reason if failure is None else f"stopped ({failure})")
+        if app.conclude is not None and result.status == "complete":
+            found = Comparison(result, study.predictions, splits, folder)
+            result = study.add_sections(draw_conclusions(app.conclude, found))
         if result.runs:
             from kerasdl.reporting.report import write_report
 
@@ -154,46 +159,10 @@ def _run(
                 folder, result, test_images=splits.test.images, predictions=study.predictions
             )
             study.logs.add_figures(sorted((folder / "figures").glob("*.png")))
-            _conclude(console, result, folder)
+            show_results(console, result, folder)
         elif failure is None:
             console.print("Interrupted before the first network was trained: nothing to report.")
         study.logs.close()
     if failure is not None:
         raise failure
     return INTERRUPTED if result.status == "interrupted" else 0
-
-
-def _banner(console: Any, label: str, synthetic: bool) -> None:
-    from rich.panel import Panel
-    from rich.text import Text
-
-    if synthetic:
-        text = f"{label}\nThe images are rendered: no figure of this run speaks of real data."
-        console.print(Panel(Text(text), border_style="bold red", title="synthetic data"))
-    else:
-        console.print(Text(label, style="bold"))
-
-
-def _conclude(console: Any, result: Record, folder: Path) -> None:
-    from rich.table import Table
-
-    from kerasdl.reporting.text import percent_spread
-
-    table = Table(title=result.dataset.label, title_justify="left")
-    table.add_column("model")
-    for heading in ("parameters", "test accuracy", "seeds", "training"):
-        table.add_column(heading, justify="right")
-    for row in result.summary:
-        table.add_row(
-            row.title,
-            f"{row.parameters:,}",
-            f"{percent_spread(row.test_accuracy)} %",
-            str(row.test_accuracy.n),
-            f"{row.train_seconds.mean:.0f} s",
-        )
-    console.print(table)
-    for comparison in result.comparisons:
-        console.print(comparison.verdict, highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"Report: {folder / 'report.html'}", highlight=False, markup=False, soft_wrap=True
-    )

@@ -1,8 +1,46 @@
-"""What the record of a comparison says of its data."""
+"""The images of a study: loaded, divided, and what its record says of them."""
+
+from typing import Any
 
 from kerasdl import record
 from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.studies.plan import Data
+
+
+def load_whole(data: Data, folder: str | None, console: Any) -> Dataset:
+    """Loads the data set that a recipe names, with the classes that it wants.
+
+    Args:
+        data: The recipe's part.
+        folder: The folder with the data sets' files, or None.
+        console: A `rich` console for notices.
+
+    Raises:
+        ValueError, FileNotFoundError: If there is no such data set.
+    """
+    from kerasdl.datasets.classes import restrict
+    from kerasdl.datasets.load import load
+
+    dataset = load(
+        data.dataset,
+        data_dir=folder,
+        seed=data.split_seed,
+        notify=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+    )
+    return restrict(dataset, data.classes) if data.classes else dataset
+
+
+def divide(dataset: Dataset, data: Data) -> Splits:
+    """Divides a data set as a recipe says."""
+    from kerasdl.datasets.splits import split
+
+    return split(
+        dataset,
+        validation_fraction=data.validation_fraction,
+        train_size=data.train_size,
+        train_fraction=data.train_fraction,
+        seed=data.split_seed,
+    )
 
 
 def describe(dataset: Dataset, splits: Splits, data: Data) -> record.DatasetInfo:

@@ -3,7 +3,6 @@
 from typing import Any
 
 from kerasdl import files
-from kerasdl.models import registry
 from kerasdl.studies.building import build
 from kerasdl.studies.networks import Study
 from kerasdl.training.lr_finder import Curve, Suggestion, range_test, suggest
@@ -79,6 +78,6 @@ def _write(study: Study, name: str, curve: Curve, suggestion: Suggestion | None)
         curve.smoothed,
         suggestions=named,
         current=study.plan.training[name].learning_rate,
-        title=registry.get(name).title,
+        title=study.title(name),
         dataset=study.record.dataset,
     )

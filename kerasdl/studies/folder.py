@@ -1,6 +1,7 @@
 """The run folder: which one, whose it is, and one process at a time in it."""
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from kerasdl.studies.plan import Recipe
 _LEFTOVER = re.compile(
     r"\.(?:recipe|results|predictions|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
 )
-_LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png"}
+_LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png", "parts": ".*.json"}
 
 
 def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> Path:
@@ -40,14 +41,57 @@ def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> P
         number += 1
 
 
-def _check(out: str) -> Path:
+def choose_for(out: str | None, base: str, plan: Mapping[str, Any] | None, sha256: str) -> Path:
+    """Returns the folder for an experiment, without making it.
+
+    Args:
+        out: What the user named; None for the first of runs/<base>, -2, ... that is
+            free or holds this very experiment, finished or not.
+        base: The folder's name in runs/.
+        plan: The recipe as plain data; None to look only whether `out` may be used.
+        sha256: Checksum of the images; "" without images.
+
+    Raises:
+        ValueError: If `out` is a file, has something else in it, or another recipe.
+    """
+    if out is None:
+        numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
+        folders = (Path("runs") / f"{base}{end}" for end in numbers)
+        return next(
+            folder for folder in folders if _is_free(folder) or _differs(folder, plan, sha256) == []
+        )
+    folder = _check(out, parts=True)
+    if plan is not None and not _is_free(folder) and (found := _differs(folder, plan, sha256)):
+        raise ValueError(
+            f"{folder} holds the run of another recipe; choose another --out. "
+            f"Differences: {'; '.join(found)}"
+        )
+    return folder
+
+
+def _differs(folder: Path, plan: Mapping[str, Any] | None, sha256: str) -> list[str]:
+    """Returns how an experiment's folder differs from a recipe; [] when it is the same."""
+    try:
+        stored = recipe.read_toml(folder / "recipe.toml")
+        found = recipe.differences(stored, plan or {})
+        if (folder / "results.json").exists():
+            old = record.read_findings(folder / "results.json").dataset
+            if (old.sha256 if old else "") != sha256:
+                found.append("the images (dataset.sha256)")
+    except (ValueError, OSError):  # somebody else's, or damaged: not ours to touch
+        return ["it is not the folder of an experiment"]
+    return found
+
+
+def _check(out: str, parts: bool = False) -> Path:
     folder = Path(out)
     if not out.strip():
         raise ValueError("--out must name a folder. Received: an empty text")
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"--out must be a folder. Received the file {folder}")
     # A report overwrites README.md and figures/: never in a folder that is not a run's.
-    if not _is_free(folder) and not (folder / "results.json").is_file():
+    begun = parts and (folder / "recipe.toml").is_file() and (folder / "parts").is_dir()
+    if not begun and not _is_free(folder) and not (folder / "results.json").is_file():
         found = sorted(os.listdir(folder))[:3]
         raise ValueError(
             "--out must be a new or empty folder, or that of a run. "

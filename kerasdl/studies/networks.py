@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import metrics, statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
+from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
@@ -37,6 +38,7 @@ class Study:
         logs: Where the trainings are logged besides; None for nowhere.
         checkpoint_seconds: A killed run loses about so many seconds of work, >= 0.
         distribution: The strategy, where it had to be made already; None to make it here.
+        titles: Names for people of models that have names of their own.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -55,11 +57,12 @@ class Study:
         logs: Logs | None = None,
         checkpoint_seconds: float = 10.0,
         distribution: Any = None,
+        titles: Mapping[str, str] | None = None,
     ) -> None:
         from kerasdl.training import environment, strategy
 
         self.plan, self.splits, self.folder = plan, splits, folder
-        self.console = console
+        self.console, self._titles = console, dict(titles or {})
         # The parts have images of their own: the undivided ones would be a second copy.
         self.dataset = dataclasses.replace(dataset, train=splits.train)
         self.strategy = distribution or strategy.make_strategy(plan.strategy)
@@ -82,7 +85,14 @@ class Study:
         self.record = take_over(folder, self.record, self.predictions, self._say)
         for name, settings in plan.settings.items():
             # A wrong value shows now, not at that network's turn.
-            registry.build(name, dataset.image_shape, dataset.num_classes, **settings)
+            registry.build(
+                plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
+            )
+
+    def title(self, name: str) -> str:
+        """Returns a model's name for people."""
+        own = name in self.plan.networks
+        return self._titles.get(name, name if own else self.plan.network(name).title)
 
     def run(self) -> record.Record:
         """Trains and scores every model with every seed; writes the record after each.
@@ -123,6 +133,11 @@ class Study:
                     self._update(status="interrupted")
             raise
         self._update(status=status)
+        return self.record
+
+    def add_sections(self, sections: Sequence[Section]) -> record.Record:
+        """Adds what the app concludes to the record; returns it."""
+        self._update(sections=list(sections))
         return self.record
 
     def fit(
@@ -192,7 +207,7 @@ class Study:
             )
         model, history, parts = engine.model, engine.model.history, self.splits
         settings = dict(self.plan.settings.get(name, {}))
-        precision = resolve(self.plan.precision, depthwise=registry.get(name).depthwise)
+        precision = resolve(self.plan.precision, depthwise=self.plan.network(name).depthwise)
         # Scored as it is stored: the record and predictions.npz agree to the last digit.
         scores = self.predictions.add(
             name, seed, engine.predict(parts.test.images), settings=settings
@@ -278,7 +293,7 @@ class Study:
             changes.pop("runs", self.record.runs),
             key=lambda run: (run.seed, self.plan.models.index(run.model)),
         )
-        titles = {name: registry.get(name).title for name in self.plan.models}
+        titles = {name: self.title(name) for name in self.plan.models}
         self.record = msgspec.structs.replace(
             self.record,
             runs=runs,

@@ -10,6 +10,7 @@ import msgspec
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.record import Reported
+from kerasdl.studies.experiment import Experiment
 from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.studies.together import TIMEOUT
 from kerasdl.training import logs
@@ -25,6 +26,11 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         training: Training settings of every network that may be chosen.
         presets: Recipes by name as plain data; "default" is the run without arguments.
         reported: Test accuracies that other reports print for the same data set.
+        titles: Names for people of models that are no network's own (`Recipe.networks`).
+        settings: A struct whose fields are settings of networks, to become options.
+        conclude: "module:function" from a `studies.conclude.Comparison` to the report's
+            further sections; imported when it is needed.
+        experiments: The app's other studies, by `--study`.
     """
 
     name: str
@@ -32,6 +38,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     training: Mapping[str, Training]
     presets: Mapping[str, Mapping[str, Any]]
     reported: Sequence[Reported] = ()
+    titles: Mapping[str, str] = msgspec.field(default_factory=dict)
+    settings: type[msgspec.Struct] | None = None
+    conclude: str | None = None
+    experiments: Sequence[Experiment] = ()
 
 
 def make_parser(app: App) -> argparse.ArgumentParser:
@@ -48,7 +58,10 @@ def make_parser(app: App) -> argparse.ArgumentParser:
     parser.add_argument(
         "--preset", choices=sorted(app.presets), default="default", help="where to start from"
     )
-    parser.add_argument("--study", choices=["networks"], help="what to compare (networks)")
+    studies = ["networks", *(experiment.name for experiment in app.experiments)]
+    parser.add_argument(
+        "--study", choices=studies, help="what to do (networks); each has a --help of its own"
+    )
     parser.add_argument(
         "--recipe", metavar="FILE.toml", help="a recipe, or only what differs from the preset"
     )
@@ -100,6 +113,9 @@ def make_parser(app: App) -> argparse.ArgumentParser:
     recipe.add_options(parser, Recipe, title="comparison")
     recipe.add_options(parser, Data, title="data")
     recipe.add_options(parser, Training, title="training, of every chosen network")
+    if app.settings is not None:
+        title = "settings, of every chosen network that has them"
+        recipe.add_options(parser, app.settings, title=title)
     return parser
 
 
@@ -129,16 +145,34 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     assigned: dict[str, Any] = {}
     for text in options.get("set", []):
         assigned = recipe.merge(assigned, recipe.parse_assignment(text))
-    changes = recipe.merge(changes, _chosen(Recipe, options))
-    changes = recipe.merge(changes, {"data": _chosen(Data, options)})
+    changes = recipe.merge(changes, recipe.chosen(Recipe, options))
+    changes = recipe.merge(changes, {"data": recipe.chosen(Data, options)})
     models = assigned.get("models", changes.get("models", base["models"]))
-    for_all = _chosen(Training, options)
+    for_all = recipe.chosen(Training, options)
     if isinstance(models, list | tuple) and for_all:
         changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
+    if app.settings is not None and (given := recipe.chosen(app.settings, options)):
+        networks = recipe.merge(base.get("networks", {}), changes.get("networks", {}))
+        changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
     return resolve(base, app.training, recipe.merge(changes, assigned), where=where)
 
 
-def _chosen(struct: type[msgspec.Struct], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options that are fields of `struct`."""
-    names = {field.encode_name for field in msgspec.structs.fields(struct)}
-    return {name: value for name, value in options.items() if name in names}
+def _settings(
+    given: Mapping[str, Any], models: Sequence[str], networks: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Returns the settings that options give, for each model whose network has them.
+
+    Raises:
+        ValueError: If no chosen model has one of them.
+    """
+    found = {}
+    for model in models:
+        known = registry.get(str(networks.get(model, model))).setting_names()
+        found[model] = {name: value for name, value in given.items() if name in known}
+    for name in given:
+        if not any(name in settings for settings in found.values()):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is no setting of any chosen model. "
+                f"Received: the models {', '.join(models)}"
+            )
+    return {model: settings for model, settings in found.items() if settings}

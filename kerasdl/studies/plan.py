@@ -1,5 +1,6 @@
 """The recipe of a comparison of networks. Light: the command line needs nothing heavier."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -34,6 +35,10 @@ class Data(recipe.Struct, frozen=True):
         Annotated[float, Meta(gt=0, le=1)] | None,
         Meta(description="train on this share of the images only, stratified"),
     ] = None
+    classes: Annotated[
+        tuple[str, ...],
+        Meta(description="only these classes, by their names or numbers, e.g. 0,1,2"),
+    ] = ()
     split_seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="seed of the division")] = 0
 
 
@@ -52,6 +57,16 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     data: Data = Data()
     training: dict[str, Training]
     settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
+    networks: dict[str, str] = msgspec.field(default_factory=dict)
+    """Models with names of their own, e.g. the same network with other settings."""
+
+    def network(self, model: str) -> registry.Network:
+        """Returns the network that a model of the comparison is.
+
+        Raises:
+            ValueError: If there is no such network.
+        """
+        return registry.get(self.networks.get(model, model))
 
     def check(self) -> None:
         """Checks what types cannot say; imports no Keras.
@@ -59,8 +74,9 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: If a model or setting does not exist, or a model has no training settings.
         """
-        for model in (*self.models, *self.training, *self.settings):
-            registry.get(model)
+        for model in (*self.models, *self.training, *self.settings, *self.networks):
+            _check_name(model)
+            self.network(model)
         for model in self.models:
             if model not in self.training:
                 raise ValueError(
@@ -73,7 +89,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                     "validation_fraction 0; use e.g. --validation-fraction 0.1"
                 )
         for model, settings in self.settings.items():
-            known = registry.get(model).setting_names()
+            known = self.network(model).setting_names()
             for name in settings:
                 if name not in known:
                     raise ValueError(
@@ -109,11 +125,18 @@ def resolve(
     tables = changes.get("training", {})
     if not isinstance(tables, Mapping):
         raise ValueError(f"{where}: expected one table [training.NAME] for each model")
-    for model in (*tables, *(changes["models"] if _is_list(changes.get("models")) else ())):
+    names = recipe.merge(base.get("networks", {}), _table(changes, "networks", where))
+    chosen = changes["models"] if _is_list(changes.get("models")) else ()
+    for model in (*tables, *chosen):
         # Before the tables are read: a misspelt model would show as a misspelt table.
-        registry.get(str(model))
+        _find(str(model), names)
     training = {}
-    for model, defaults in trainings.items():
+    own = [name for name in names if name not in trainings]
+    for model, defaults in {
+        **trainings,
+        # A model that the user named is trained as its network is, where nothing else is said.
+        **{name: trainings[names[name]] for name in own if names[name] in trainings},
+    }.items():
         table = tables.get(model, {})
         if isinstance(table, Mapping) and "epochs" in table and "minimum_images" not in table:
             # Asked for in so many words, the number of epochs is that number.
@@ -132,7 +155,39 @@ def resolve(
         plan,
         training={model: plan.training[model] for model in plan.models},
         settings={model: plan.settings[model] for model in plan.models if plan.settings.get(model)},
+        networks={model: plan.networks[model] for model in plan.models if model in plan.networks},
     )
+
+
+def _table(changes: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:
+    table = changes.get(key, {})
+    if not isinstance(table, Mapping):
+        raise ValueError(f"{where}: expected a table [{key}]. Received: {table!r}")
+    return table
+
+
+def _find(model: str, networks: Mapping[str, Any]) -> registry.Network:
+    """Returns the network of a model.
+
+    Raises:
+        ValueError: If there is none; the message lists the models with names of their own, too.
+    """
+    if model in networks:
+        return registry.get(str(networks[model]))
+    try:
+        return registry.get(model)
+    except ValueError as error:
+        own = f" Besides, here: {', '.join(networks)}." if networks else ""
+        raise ValueError(f"{error}{own}") from None
+
+
+def _check_name(model: str) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,60}", model):
+        # It becomes the name of files.
+        raise ValueError(
+            "a model's name has letters, digits, '_', '-' and '.', at most 61 of them. "
+            f"Received: {model!r}"
+        )
 
 
 def _is_list(value: Any) -> bool:

@@ -11,7 +11,6 @@ import msgspec
 
 from kerasdl import __version__, recipe
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.models import registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
@@ -96,7 +95,7 @@ def announce(strategy: Any, plan: Recipe, name: str, seed: int, checkpoints: Any
     if checkpoints is not None:
         store["identity"] = checkpoints.identity
     # Processors may differ in what "auto" is; the chief's is the one that counts.
-    precision = resolve(plan.precision, depthwise=registry.get(name).depthwise)
+    precision = resolve(plan.precision, depthwise=plan.network(name).depthwise)
     workers.share({"model": name, "seed": seed, "precision": precision, **store})
 
 

@@ -19,7 +19,11 @@ def make_optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer
     )
     if training.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(
-            rate, momentum=0.9, nesterov=True, weight_decay=decay, **average
+            rate,
+            momentum=training.momentum,
+            nesterov=training.momentum > 0,
+            weight_decay=decay,
+            **average,
         )
     elif training.optimizer == "adam":
         optimizer = keras.optimizers.Adam(rate, weight_decay=decay, **average)

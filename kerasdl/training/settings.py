@@ -29,8 +29,11 @@ class Training(recipe.Struct, frozen=True):
     batch_size: Annotated[int, Meta(ge=1, description="images in one step, all replicas")] = 128
     optimizer: Annotated[
         Literal["sgd", "adam", "adamw"],
-        Meta(description="update rule; sgd has Nesterov momentum 0.9"),
+        Meta(description="update rule; sgd has Nesterov's momentum"),
     ] = "adamw"
+    momentum: Annotated[
+        float, Meta(ge=0, lt=1, description="of sgd; 0 is plain gradient descent")
+    ] = 0.9
     learning_rate: Annotated[float, Meta(gt=0, le=1e38, description="peak learning rate")] = 1e-3
     weight_decay: Annotated[
         float, Meta(ge=0, le=1e38, description="decoupled weight decay of the kernels")

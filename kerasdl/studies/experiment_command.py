@@ -1,0 +1,196 @@
+"""The command line of an experiment: arguments -> recipe -> run -> report."""
+
+import argparse
+import datetime
+import importlib
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from kerasdl import files, recipe, record
+from kerasdl.studies import folder as folders
+from kerasdl.studies.experiment import Context, Experiment, Memo
+from kerasdl.studies.plan import Data
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
+
+
+def main(app: str, experiment: Experiment, argv: Sequence[str] | None = None) -> int:
+    """Runs the command line of an experiment.
+
+    Args:
+        app: The app's name, as in `python -m kerasdl.apps.<app>`.
+        experiment: What to run.
+        argv: Arguments without the program's name; None for the process's own.
+
+    Returns:
+        The exit code: 0, 2 after a user's error (one line on standard error), 130
+        after Ctrl-C, 1 when a training failed or the disk did.
+    """
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = make_parser(app, experiment)
+    options = vars(parser.parse_args(arguments))
+    command = shlex.join(["python", "-m", f"kerasdl.apps.{app}", *arguments])
+    try:
+        plan = make_recipe(app, experiment, options)
+        return _run(app, experiment, plan, options, command)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except (FloatingPointError, OSError) as error:
+        print(
+            f"{parser.prog}: error: {error}. What was finished is kept; the same command "
+            "goes on from there",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        print(
+            f"{parser.prog}: interrupted; the same command goes on with what is missing",
+            file=sys.stderr,
+        )
+        return INTERRUPTED
+
+
+def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
+    """Returns the parser; options that are not given are absent from its result."""
+    parser = recipe.Parser(
+        prog=f"python -m kerasdl.apps.{app}",
+        usage="%(prog)s [options]",
+        description=experiment.description,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    if experiment.name != app:
+        parser.add_argument("--study", choices=[experiment.name], help="this experiment")
+    parser.add_argument(
+        "--preset",
+        choices=sorted(experiment.presets),
+        default="default",
+        help="where to start from",
+    )
+    parser.add_argument(
+        "--recipe", metavar="FILE.toml", help="a recipe, or only what differs from the preset"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        metavar="KEY=VALUE",
+        help="one value of the recipe by its dotted name",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the data sets' files; else $KERASDL_DATA"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        help=f"run folder (runs/{_base(app, experiment)} where free); an interrupted run there "
+        "is continued",
+    )
+    recipe.add_options(parser, experiment.recipe, title="experiment")
+    for name, struct in _options(experiment).items():
+        recipe.add_options(parser, struct, title=name)
+    return parser
+
+
+def _base(app: str, experiment: Experiment) -> str:
+    return app if experiment.name == app else f"{app}-{experiment.name}"
+
+
+def _options(experiment: Experiment) -> dict[str, type[recipe.Struct]]:
+    data = {"data": Data} if _has_data(experiment) else {}
+    return {**data, **experiment.options}
+
+
+def _has_data(experiment: Experiment) -> bool:
+    return any(field.name == "data" for field in msgspec.structs.fields(experiment.recipe))
+
+
+def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) -> Any:
+    """Makes the recipe: preset, then the file, then the options, then `--set`.
+
+    Raises:
+        ValueError, FileNotFoundError: If any of them is not what it should be.
+    """
+    changes: dict[str, Any] = {}
+    where = "the options"
+    if "recipe" in options:
+        where = str(options["recipe"])
+        changes = recipe.read_toml(where)
+    for key, expected in (("app", app), ("experiment", experiment.name)):
+        if changes.pop(key, expected) != expected:
+            raise ValueError(f"{where}: expected a recipe with {key} = {expected!r}")
+    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, options))
+    for name, struct in _options(experiment).items():
+        changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
+    for text in options.get("set", []):
+        changes = recipe.merge(changes, recipe.parse_assignment(text))
+    merged = recipe.merge(experiment.presets[options["preset"]], changes)
+    plan = recipe.from_dict(merged, experiment.recipe, where=where)
+    check = getattr(plan, "check", None)
+    if check is not None:
+        check()
+    return plan
+
+
+def _run(
+    app: str, experiment: Experiment, plan: Any, options: Mapping[str, Any], command: str
+) -> int:
+    from rich.console import Console
+
+    from kerasdl.reporting.findings import write_findings
+    from kerasdl.reporting.render import toml
+    from kerasdl.studies.data import describe, divide, load_whole
+    from kerasdl.studies.show import banner
+
+    console = Console()
+    if "out" in options:
+        # Before anything that takes time; what the folder holds is looked at later.
+        folders.choose_for(options["out"], "", None, "")
+    dataset = splits = None
+    if _has_data(experiment):
+        dataset = load_whole(plan.data, options.get("data"), console)
+        splits = divide(dataset, plan.data)
+    settings = {"app": app, "experiment": experiment.name, **recipe.to_dict(plan)}
+    sha256 = dataset.sha256 if dataset else ""
+    folder = folders.choose_for(options.get("out"), _base(app, experiment), settings, sha256)
+    if dataset is not None:
+        banner(console, dataset.label, dataset.synthetic)
+    from kerasdl.training.environment import describe as describe_environment
+    from kerasdl.training.environment import start_keras
+
+    start_keras()
+    environment = describe_environment("none", getattr(plan, "precision", "float32"))
+    identity = {"recipe": settings, "images": sha256, "environment": environment}
+    module, function = experiment.function.split(":")
+    run = getattr(importlib.import_module(module), function)
+    with folders.locked(folder):
+        files.write_text(folder / "recipe.toml", toml(settings))
+        memo = Memo(folder, identity)
+        started = time.perf_counter()
+        context = Context(plan, folder, console, memo, dataset, splits)
+        sections = list(run(context))
+        findings = record.Findings(
+            app=app,
+            experiment=experiment.name,
+            title=experiment.title,
+            command=command,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            status="complete",
+            environment=environment,
+            dataset=describe(dataset, splits, plan.data) if dataset and splits else None,
+            recipe=settings,
+            seconds=memo.earlier_seconds + time.perf_counter() - started,
+            sections=sections,
+        )
+        write_findings(folder, findings)
+    for section in sections:
+        for claim in section.claims:
+            context.say(f"{claim.report}: {claim.claim} -> {claim.verdict}: {claim.measured}")
+    context.say(f"Report: {folder / 'report.html'}")
+    return 0
