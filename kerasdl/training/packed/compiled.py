@@ -1,0 +1,141 @@
+"""The compiled loops of packed training: many steps, or all batches of a scoring, in one call."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasdl.datasets.dataset import Examples
+from kerasdl.training import augment
+from kerasdl.training.order import flip_phase
+from kerasdl.training.packed.pack import Pack
+from kerasdl.training.settings import Training
+from kerasdl.training.steps import class_weights
+
+
+class Compiled:
+    """All packs' computations on shared batches.
+
+    Args:
+        front: The layers that turn images into the shared input, in order.
+        dtype: The number format in which the first of them takes images.
+        packs: The packs; together they have every model once.
+        batch_size: Images scored at a time.
+    """
+
+    def __init__(
+        self, front: Sequence[Any], dtype: str, packs: Sequence[Pack], batch_size: int
+    ) -> None:
+        import tensorflow as tf
+
+        self._front, self._dtype = tuple(front), dtype
+        self._packs, self._batch_size = tuple(packs), batch_size
+        # From the order of the packs to that of the models.
+        self._places = np.argsort(np.concatenate([pack.indices for pack in packs]))
+        self.score = tf.function(self._score, reduce_retracing=True)
+        self.predict = tf.function(self._predict, reduce_retracing=True)
+        self.finite = tf.function(self._finite)
+
+    def train(
+        self, train: Examples, training: Training, seed: int
+    ) -> tuple[Callable[..., Any], int]:
+        """Returns a function that runs steps of an epoch in one call, and the steps of an epoch.
+
+        The function takes the epoch's order (int32, n), the 0-based epoch and the first and
+        last (exclusive) step. It returns float64 (2, models): the losses of those steps, times
+        the images of each, and the numbers of right answers.
+
+        Args:
+            train: The examples; copied to the device once.
+            training: Uses batch_size, class_weight and the augmentation.
+            seed: The seed of the augmentation, >= 0.
+        """
+        import tensorflow as tf
+
+        batch_size = min(training.batch_size, len(train))
+        steps = -(-len(train) // batch_size)
+        by_class = class_weights(train.labels, training)
+        active = augment.is_active(training)
+        data = tuple(map(tf.constant, (train.images, train.labels, flip_phase(len(train), seed))))
+        models = len(self._places)
+
+        def step(data: Any, order: Any, epoch: Any, index: Any) -> Any:
+            images, labels, phase = data
+            batch = order[index * batch_size : (index + 1) * batch_size]
+            counter = epoch * steps + tf.cast(index, "int64")
+            x, y = tf.gather(images, batch), tf.gather(labels, batch)
+            if active:
+                uniform = tf.random.stateless_uniform(
+                    [tf.size(batch), augment.NUM_RANDOM],
+                    seed=tf.stack([seed ^ augment.STREAM, counter]),
+                )
+                mirrored = tf.not_equal(tf.gather(phase, batch), epoch % 2 == 1)
+                x = augment.augment(x, uniform, mirrored, training)
+            weights = None if by_class is None else tf.gather(tf.constant(by_class), y)
+            x = self._shared(x)
+            losses, right = self._each(lambda pack, x: pack.step(x, y, weights, counter), x)
+            return tf.stack([losses * tf.cast(tf.size(batch), "float64"), right])
+
+        @tf.function  # type: ignore[untyped-decorator]
+        def run_steps(data: Any, order: Any, epoch: Any, first: Any, last: Any) -> Any:
+            sums = tf.zeros([2, models], "float64")
+            for index in tf.range(first, last):
+                sums += step(data, order, epoch, index)
+            return sums
+
+        def call(order: Any, epoch: int, first: int, last: int) -> Any:
+            # Tensors, not Python numbers: those would be traced anew for each value.
+            numbers = tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
+            return run_steps(data, tf.constant(order), *numbers).numpy()
+
+        return call, steps
+
+    def _shared(self, images: Any) -> Any:
+        """Returns the shared input (batch, features) of images as they are stored."""
+        import tensorflow as tf
+
+        x = tf.cast(images, self._dtype)
+        for layer in self._front:
+            x = layer(x)
+        return x
+
+    def _each(self, function: Callable[..., Any], x: Any) -> list[Any]:
+        """Calls `function(pack, x)` for one pack after the other; puts the models in order."""
+        import tensorflow as tf
+
+        results: list[Any] = []
+        for pack in self._packs:
+            # One after the other, so that each finds its own numbers in the cache.
+            with tf.control_dependencies(results[-1] if results else []):
+                x = tf.identity(x)
+            results.append([tf.cast(value, "float64") for value in function(pack, x)])
+        return [
+            tf.gather(tf.concat(values, axis=0), self._places)
+            for values in zip(*results, strict=True)
+        ]
+
+    def _score(self, images: Any, labels: Any) -> Any:
+        """Returns the sums of the cross-entropies and of the right answers, float64 (2, models)."""
+        import tensorflow as tf
+
+        sums = tf.zeros([2, len(self._places)], "float64")
+        count = tf.shape(images)[0]
+        for first in tf.range(0, count, self._batch_size):
+            last = tf.minimum(first + self._batch_size, count)
+            x, y = self._shared(images[first:last]), labels[first:last]
+            sums += tf.stack(self._each(lambda pack, x: pack.score(x, y), x))  # noqa: B023
+        return sums
+
+    def _predict(self, images: Any) -> Any:
+        """Returns the logits (models, n, classes) of images."""
+        import tensorflow as tf
+
+        x = self._shared(images)
+        logits = tf.concat([pack.predict(x) for pack in self._packs], axis=0)
+        return tf.gather(logits, self._places)
+
+    def _finite(self) -> Any:
+        """Returns whether the weights of each model are finite, bool (models,)."""
+        import tensorflow as tf
+
+        return tf.gather(tf.concat([pack.finite() for pack in self._packs], 0), self._places)

@@ -1,0 +1,157 @@
+"""One pack of models: its training step and its scores, as TensorFlow operations."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kerasdl.training.packed.forward import Forward
+from kerasdl.training.packed.plan import Bundle
+from kerasdl.training.packed.updates import Update
+from kerasdl.training.packed.weights import Stack
+
+
+class Pack:
+    """Models that are updated together.
+
+    Args:
+        bundles: The models, as planned.
+    """
+
+    def __init__(self, bundles: list[Bundle]) -> None:
+        self.forward = Forward(bundles)
+        members = self.forward.members
+        self.indices = np.array([member.index for member in members], np.int32)
+        self._smoothing = np.array([member.smoothing for member in members])
+        # As Keras does: the loss is computed in the number format of the loss object.
+        self._loss_dtype = members[0].chain.model.loss.dtype if members else "float32"
+        self._stacks = self.forward.stacks()
+        self._trained = [stack for stack in self._stacks if stack.trainable]
+        self.update = Update(members[0].rule, self._trained)
+        self._best: dict[Any, Any] = {}
+
+    def step(self, x: Any, labels: Any, weights: Any, counter: Any) -> tuple[Any, Any]:
+        """Trains every model on one batch.
+
+        Args:
+            x: The shared input (batch, features).
+            labels: int32 (batch,).
+            weights: The images' weights in the loss (batch,), or None.
+            counter: int64 scalar, the step's number in the run.
+
+        Returns:
+            The models' losses, penalties included, and numbers of right answers (models,).
+        """
+        import tensorflow as tf
+
+        values = {stack: stack.read() for stack in self._stacks}
+        sources = [values[stack] for stack in self._trained]
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(sources)
+            logits = tf.cast(self.forward(x, values, counter), self._loss_dtype)
+            losses = self._losses(logits, labels)
+            if weights is not None:
+                losses *= tf.cast(weights, losses.dtype)
+            losses = tf.reduce_mean(losses, axis=1)
+            # Each model's loss moves its own weights only: the sum's gradient is everyone's own.
+            total = tf.reduce_sum(losses)
+        gradients = tape.gradient(total, sources)
+        losses = tf.cast(losses, "float64") + self._penalties(values)
+        gradients = [
+            stack.with_penalty(gradient, value)
+            for stack, gradient, value in zip(self._trained, gradients, sources, strict=True)
+        ]
+        self.update.apply(gradients)
+        return losses, _right(logits, labels)
+
+    def score(self, x: Any, labels: Any) -> tuple[Any, Any]:
+        """Returns the sums of the cross-entropies and the numbers of right answers (models,)."""
+        import tensorflow as tf
+
+        logits = self.predict(x)
+        losses = _crossentropy(logits, labels)
+        return tf.reduce_sum(tf.cast(losses, "float64"), axis=1), _right(logits, labels)
+
+    def predict(self, x: Any) -> Any:
+        """Returns the logits (models, batch, classes) of a batch."""
+        return self.forward(x, {stack: stack.read() for stack in self._stacks})
+
+    def finite(self) -> Any:
+        """Returns whether all weights of each model are finite, bool (models,)."""
+        import tensorflow as tf
+
+        # 0 × x is 0 for a finite x, NaN for others.
+        sums = [(stack, stack.per_model(stack.read() * 0.0)) for stack in self._trained]
+        return tf.math.is_finite(self._to_models(sums))
+
+    def keep(self, chosen: npt.NDArray[np.bool_]) -> None:
+        """Remembers the present weights of the chosen models, bool (models,)."""
+        import tensorflow as tf
+
+        for stack in self._stacks:
+            if stack not in self._best:
+                self._best[stack] = tf.Variable(stack.variable, trainable=False)
+            self._best[stack].assign(self._mixed(stack, chosen, stack.variable, self._best[stack]))
+
+    def restore(self, chosen: npt.NDArray[np.bool_]) -> None:
+        """Puts the remembered weights of the chosen models back, bool (models,)."""
+        for stack, best in self._best.items():
+            stack.variable.assign(self._mixed(stack, chosen, best, stack.variable))
+
+    def _mixed(self, stack: Stack, chosen: npt.NDArray[np.bool_], one: Any, other: Any) -> Any:
+        import tensorflow as tf
+
+        mask = stack.coefficients(chosen[stack.models]).astype(bool)
+        return tf.where(tf.constant(mask), one, other)
+
+    def unpack(self) -> None:
+        """Writes the weights back into the Keras models."""
+        for stack in self._stacks:
+            stack.store()
+
+    def _losses(self, logits: Any, labels: Any) -> Any:
+        """Returns the cross-entropies with label smoothing (models, batch)."""
+        import tensorflow as tf
+
+        losses = _crossentropy(logits, labels)
+        if self._smoothing.any():
+            # -sum q log p for q = (1 - s) of the label + s/k of all.
+            smoothing = tf.constant(self._smoothing[:, None], logits.dtype)
+            chosen = tf.one_hot(labels, tf.shape(logits)[2], dtype=logits.dtype)
+            difference = tf.reduce_sum(logits * chosen, axis=2) - tf.reduce_mean(logits, axis=2)
+            losses += smoothing * difference
+        return losses
+
+    def _penalties(self, values: Any) -> Any:
+        """Returns the regularizers' penalties (models,)."""
+        found = [(stack, stack.penalties(values[stack])) for stack in self._trained]
+        return self._to_models([(stack, part) for stack, part in found if part is not None])
+
+    def _to_models(self, parts: list[tuple[Any, Any]]) -> Any:
+        """Adds up numbers (n,) of stacks' models into float64 (models,)."""
+        import tensorflow as tf
+
+        if not parts:
+            return tf.zeros(len(self.indices), "float64")
+        values = tf.concat([tf.cast(part, "float64") for _, part in parts], axis=0)
+        models = np.concatenate([stack.models for stack, _ in parts])
+        return tf.math.unsorted_segment_sum(values, models, len(self.indices))
+
+
+def _crossentropy(logits: Any, labels: Any) -> Any:
+    """Returns -log p of the labels (models, batch)."""
+    import tensorflow as tf
+
+    models, batch, classes = tf.unstack(tf.shape(logits))
+    flat = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=tf.tile(labels, [models]), logits=tf.reshape(logits, [models * batch, classes])
+    )
+    return tf.reshape(flat, [models, batch])
+
+
+def _right(logits: Any, labels: Any) -> Any:
+    """Returns how many images of the batch each model answers rightly, int64 (models,)."""
+    import tensorflow as tf
+
+    answers = tf.argmax(logits, axis=2, output_type="int32")
+    return tf.reduce_sum(tf.cast(answers == labels[None], "int64"), axis=1)

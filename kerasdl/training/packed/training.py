@@ -1,0 +1,242 @@
+"""Training many small models at a time: the loop around the compiled steps."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from kerasdl.datasets.dataset import Examples
+from kerasdl.training.compiling import compile_model
+from kerasdl.training.engine import SECONDS_PER_CALL
+from kerasdl.training.order import epoch_order
+from kerasdl.training.packed.chains import read_chain
+from kerasdl.training.packed.compiled import Compiled
+from kerasdl.training.packed.histories import Histories
+from kerasdl.training.packed.pack import Pack
+from kerasdl.training.packed.plan import Member, divide
+from kerasdl.training.packed.reader import front_key
+from kerasdl.training.packed.updates import read_rule, smoothing_of
+from kerasdl.training.settings import Training
+
+OWN = ("optimizer", "learning_rate", "weight_decay", "schedule", "warmup", "label_smoothing")
+"""The settings in which packed models may differ, besides `patience`; the others are shared."""
+
+SCORED = 1000
+"""Images scored at a time."""
+
+
+class Packed:
+    """Many Keras models with the same input, trained as one computation.
+
+    Each model is trained as `Engine` would train it alone on the same order of the images:
+    the same weights within rounding. What one model does does not reach another: a model
+    whose numbers become NaN fails alone.
+
+    Args:
+        models: Built Keras models (Sequential or functional) of layers that have a packed form;
+            `packable` says which have not, and why. Compiled models keep their optimizer and
+            loss; the others are compiled as their training says.
+        trainings: One for each model; equal but for OWN and `patience`.
+
+    Raises:
+        ValueError: If a model cannot be packed, or models or trainings do not fit together.
+    """
+
+    def __init__(self, models: Sequence[keras.Model], trainings: Sequence[Training]) -> None:
+        if keras.backend.backend() != "tensorflow":
+            raise ValueError(
+                f"packed training needs Keras on TensorFlow. Received: {keras.backend.backend()}"
+            )
+        if not models or len(models) != len(trainings):
+            raise ValueError(
+                "expected models and one training for each. "
+                f"Received: {len(models)} models, {len(trainings)} trainings"
+            )
+        self.models, self.trainings = tuple(models), tuple(trainings)
+        self._chains = [read_chain(model) for model in models]
+        self._check()
+        self.stop_training = False
+        self.train_seconds = 0.0
+        self._packs: list[Pack] = []
+
+    @property
+    def failed(self) -> Mapping[int, str]:
+        """What went wrong, by the places of the models whose numbers became NaN or infinite."""
+        return self._histories.failed
+
+    def fit(
+        self,
+        train: Examples,
+        *,
+        seed: int,
+        seeds: Sequence[int] | None = None,
+        validation: Examples | None = None,
+        callbacks: Sequence[keras.callbacks.Callback] = (),
+        seconds_per_call: float = SECONDS_PER_CALL,
+    ) -> list[dict[str, list[float]]]:
+        """Trains all models.
+
+        Callbacks get the same calls as from `Engine.fit`, with the means over the models that
+        have not failed as logs; their `model` is this object, whose `stop_training` ends the
+        training and whose `histories` they may read.
+
+        Args:
+            train: The examples to fit on.
+            seed: Decides the order of the images and their augmentation, >= 0.
+            seeds: Each model's seed of dropout; None for `seed` for all.
+            validation: Scored after every epoch as `val_...`; None or empty for none.
+            callbacks: Keras callbacks that need no Keras model.
+            seconds_per_call: How long one compiled call should take.
+
+        Returns:
+            A history for each model: lists of `loss` (penalties included, as Keras reports it),
+            `accuracy` and, with validation, `val_loss` and `val_accuracy` (see
+            `Engine.evaluate`), one number an epoch; NaN from the epoch on in which it failed.
+            A model with `patience` ends when that is used up, and keeps its best epoch's weights.
+
+        Raises:
+            ValueError: If `train` is empty, or `patience` lacks validation images.
+        """
+        shared = self.trainings[0]
+        epochs = shared.num_epochs(len(train))
+        scored = validation if validation is not None and len(validation) else None
+        if any(training.patience for training in self.trainings) and scored is None:
+            raise ValueError("patience needs validation images to stop by. Received: none")
+        self._build(len(train), list(seeds) if seeds is not None else [seed] * len(self.models))
+        run, steps = self._compiled.train(train, shared, seed)
+        names = [model.name for model in self.models]
+        self._histories = Histories(names, [training.patience for training in self.trainings])
+        container = keras.callbacks.CallbackList(list(callbacks), epochs=epochs, steps=steps)
+        container.set_model(self)
+        self.stop_training, self.train_seconds = False, 0.0
+        logs: dict[str, float] = {}
+        container.on_train_begin()
+        stretch, traced = 1, False
+        for epoch in range(epochs):
+            order = epoch_order(len(train), seed, epoch)
+            container.on_epoch_begin(epoch)
+            sums, first, columns = np.zeros((2, len(self.models))), 0, {}
+            while first < steps and not self.stop_training:
+                last = min(first + stretch, steps)
+                container.on_train_batch_begin(first)
+                started = time.perf_counter()
+                sums += run(order, epoch, first, last)
+                took = time.perf_counter() - started
+                self.train_seconds += took
+                # The first call traces and tells nothing of a step's time.
+                wanted = round((last - first) * seconds_per_call / took) if traced else 1
+                traced, first, stretch = True, last, max(1, wanted)
+                seen = min(first * shared.batch_size, len(train))
+                columns = dict(zip(("loss", "accuracy"), sums / seen, strict=True))
+                container.on_train_batch_end(last - 1, self._histories.means(columns))
+            if scored is not None:
+                scores = self.evaluate(scored)
+                columns |= {f"val_{name}": values for name, values in scores.items()}
+            better = self._histories.add(epoch, columns, self._compiled.finite().numpy())
+            if better.any():
+                for pack in self._packs:
+                    pack.keep(better[pack.indices])
+            logs = self._histories.means(columns)
+            container.on_epoch_end(epoch, logs)
+            if self.stop_training or self._histories.ended.all():
+                break
+        for pack in self._packs:
+            pack.restore(self._histories.patient[pack.indices])
+        container.on_train_end(logs)
+        return self.histories
+
+    @property
+    def histories(self) -> list[dict[str, list[float]]]:
+        """The history of each model so far."""
+        return self._histories.values
+
+    def evaluate(self, examples: Examples) -> dict[str, npt.NDArray[np.float64]]:
+        """Returns the models' `loss` (cross-entropy in nats, unsmoothed) and `accuracy` (0..1).
+
+        Args:
+            examples: At least one.
+
+        Returns:
+            Two float64 arrays (models,).
+        """
+        self._check_built()
+        sums = self._compiled.score(examples.images, examples.labels).numpy()
+        return dict(zip(("loss", "accuracy"), sums / len(examples), strict=True))
+
+    def predict(self, images: npt.NDArray[np.uint8], batch_size: int = SCORED) -> Any:
+        """Returns the models' logits; of a model that ends with a softmax what enters it.
+
+        Args:
+            images: uint8 array (n, h, w, c).
+            batch_size: Images at a time; does not change the result.
+
+        Returns:
+            float32 array (models, n, num_classes).
+        """
+        self._check_built()
+        parts = [
+            self._compiled.predict(images[first : first + batch_size]).numpy()
+            for first in range(0, len(images), batch_size)
+        ]
+        if parts:
+            return np.concatenate(parts, axis=1)
+        return np.zeros((len(self.models), 0, self.models[0].output_shape[-1]), np.float32)
+
+    def unpack(self) -> list[keras.Model]:
+        """Writes the weights and moving statistics into the Keras models and returns these."""
+        self._check_built()
+        for pack in self._packs:
+            pack.unpack()
+        return list(self.models)
+
+    def _check(self) -> None:
+        """Raises if models or trainings cannot be trained together."""
+        first, shared = self._chains[0], self.trainings[0]
+        for chain, training in zip(self._chains, self.trainings, strict=True):
+            name = chain.model.name
+            shapes = chain.model.input_shape[1:], chain.model.output_shape[-1]
+            expected = first.model.input_shape[1:], first.model.output_shape[-1]
+            if shapes != expected:
+                raise ValueError(
+                    f"packed models have the same input and classes. Received: {expected} in "
+                    f"{first.model.name}, {shapes} in {name}"
+                )
+            if front_key(chain.front) != front_key(first.front):
+                raise ValueError(
+                    f"packed models prepare the images alike: {name} does not as {first.model.name}"
+                )
+            if training.ema:
+                raise ValueError(f"packed training has no `ema`. Received: {training.ema}")
+            for field in msgspec.structs.fields(Training):
+                one, other = (getattr(each, field.name) for each in (shared, training))
+                if field.name not in (*OWN, "patience") and one != other:
+                    raise ValueError(
+                        f"packed trainings differ only in {', '.join(OWN)} and patience. "
+                        f"Received: {field.name} {one} and {other}"
+                    )
+
+    def _build(self, num_examples: int, seeds: Sequence[int]) -> None:
+        """Makes the packs, with the models' present weights."""
+        if len(seeds) != len(self.models):
+            raise ValueError(
+                f"expected {len(self.models)} seeds, one a model. Received: {len(seeds)}"
+            )
+        members = []
+        for index, (chain, training) in enumerate(zip(self._chains, self.trainings, strict=True)):
+            if not chain.model.compiled:
+                compile_model(chain.model, training, num_examples)
+            rule, smoothing = read_rule(chain.model.optimizer), smoothing_of(chain)
+            members.append(Member(index, chain, rule, smoothing, seeds[index]))
+        batch_size = min(self.trainings[0].batch_size, num_examples)
+        self._packs = [Pack(bundles) for bundles in divide(members, batch_size)]
+        first = self._chains[0]
+        dtype = first.model.inputs[0].dtype
+        self._compiled = Compiled(first.front, dtype, self._packs, SCORED)
+
+    def _check_built(self) -> None:
+        if not self._packs:
+            raise ValueError("expected a call of `fit` first")

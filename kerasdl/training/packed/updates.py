@@ -1,0 +1,191 @@
+"""The update rules of Keras's optimizers, fused, for many models at a time."""
+
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from kerasdl.training.compiling import SmoothedCrossentropy
+from kerasdl.training.packed.chains import Chain
+from kerasdl.training.packed.weights import Stack
+from kerasdl.training.schedules import WarmupDecay
+
+_UNUSED = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor")
+
+
+class Rule(NamedTuple):
+    """An optimizer as far as packing goes.
+
+    Args:
+        key: What must be equal for models to be updated by one call.
+        rate: The learning rate, a number, or the schedule.
+        scale: The rate's constant factor: the number itself, or the schedule's peak.
+        decay: Decoupled weight decay, >= 0.
+        optimizer: The Keras optimizer.
+    """
+
+    key: Hashable
+    rate: Any
+    scale: float
+    decay: float
+    optimizer: Any
+
+    def decay_of(self, variable: Any) -> float:
+        """Returns the decay of one variable, 0 where the optimizer leaves it out."""
+        return self.decay if self.decay and self.optimizer._use_weight_decay(variable) else 0.0
+
+
+def read_rule(optimizer: Any) -> Rule:
+    """Reads a Keras optimizer.
+
+    Args:
+        optimizer: SGD (plain, with momentum, Nesterov), Adam or AdamW.
+
+    Raises:
+        ValueError: If it has no packed form.
+    """
+    kind = type(optimizer)
+    if kind not in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
+        raise ValueError(
+            f"the optimizer has no packed form: expected SGD, Adam or AdamW. Received: {kind}"
+        )
+    used = [name for name in _UNUSED if getattr(optimizer, name, None)]
+    if getattr(optimizer, "amsgrad", False):
+        used.append("amsgrad")
+    if optimizer.gradient_accumulation_steps:
+        used.append("gradient_accumulation_steps")
+    if used:
+        raise ValueError(f"the optimizer has no packed form with {', '.join(used)}")
+    if kind is keras.optimizers.SGD:
+        key: tuple[Any, ...] = "sgd", optimizer.momentum, optimizer.nesterov
+    else:
+        key = "adam", optimizer.beta_1, optimizer.beta_2, optimizer.epsilon
+    rate = optimizer._learning_rate
+    if isinstance(rate, WarmupDecay):
+        shape: Hashable = rate.steps, rate.warmup, rate.decay
+        scale = float(rate.peak)
+    elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        shape, scale = id(rate), 1.0
+    else:
+        rate = scale = float(np.asarray(rate))
+        shape = "constant"
+    if keras.config.floatx() == "float64" and not isinstance(rate, float):
+        # Keras computes a schedule in float32 with its peak inside: factors would differ in
+        # the eighth digit, which float64 shows.
+        shape = shape, scale
+    return Rule((*key, shape), rate, scale, float(optimizer.weight_decay or 0.0), optimizer)
+
+
+def smoothing_of(chain: Chain) -> float:
+    """Returns the label smoothing of a compiled model's loss.
+
+    Raises:
+        ValueError: If its loss is no cross-entropy of integer labels and its outputs.
+    """
+    loss = chain.model.loss
+    if type(loss) is SmoothedCrossentropy and not chain.probabilities:
+        return float(loss.smoothing)
+    if loss == "sparse_categorical_crossentropy":
+        loss = keras.losses.SparseCategoricalCrossentropy()
+    if type(loss) is not keras.losses.SparseCategoricalCrossentropy:
+        raise ValueError(
+            f"{chain.model.name} cannot be packed: expected the loss "
+            f"SparseCategoricalCrossentropy. Received: {loss}"
+        )
+    config = loss.get_config()
+    if config["ignore_class"] is not None or loss.reduction != "sum_over_batch_size":
+        raise ValueError(f"{chain.model.name} cannot be packed: its loss has options without form")
+    if config["from_logits"] is chain.probabilities:
+        raise ValueError(
+            f"{chain.model.name} cannot be packed: the loss takes "
+            f"{'logits' if config['from_logits'] else 'probabilities'} and the model gives others"
+        )
+    return 0.0
+
+
+class Update:
+    """One fused update of all the weights of a pack, with the state it needs.
+
+    Args:
+        rule: The rule of the pack's first model; the others' rates are scales in the stacks.
+        stacks: The trainable weights.
+    """
+
+    def __init__(self, rule: Rule, stacks: Sequence[Stack]) -> None:
+        import tensorflow as tf
+
+        self.rule, self.stacks = rule, tuple(stacks)
+        self.step = tf.Variable(0, dtype="int64", trainable=False, name="iterations")
+        kind = rule.key[0]  # type: ignore[index]
+        momentum = getattr(rule.optimizer, "momentum", 0.0)
+        count = 2 if kind == "adam" else 1 if momentum else 0
+        self.state = [
+            [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in range(count)]
+            for stack in stacks
+        ]
+        self._apply = _adam if kind == "adam" else _momentum if momentum else _plain
+
+    def variables(self) -> list[Any]:
+        """Returns the state: the step count and each weight's moving averages."""
+        return [self.step, *(variable for state in self.state for variable in state)]
+
+    def apply(self, gradients: Sequence[Any]) -> None:
+        """Moves the weights.
+
+        Args:
+            gradients: One tensor a stack, in its variable's shape.
+        """
+        import tensorflow as tf
+
+        rate = self.rule.rate
+        if not isinstance(rate, float):
+            rate = rate(self.step)
+        for stack, state, gradient in zip(self.stacks, self.state, gradients, strict=True):
+            own = tf.cast(rate, stack.dtype)
+            if stack.decay.any():
+                # Each model's own rate: the pack's times its scale.
+                factor = stack.coefficients(stack.decay * [owner.scale for owner in stack.owners])
+                stack.variable.assign_sub(stack.variable * (factor * own))
+            self._apply(self.rule.optimizer, self.step, stack.variable, state, gradient, own)
+        self.step.assign_add(1)
+
+
+def _plain(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any) -> None:
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyGradientDescent(var=weights.handle, alpha=rate, delta=gradient)
+
+
+def _momentum(
+    optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any
+) -> None:
+    import tensorflow as tf
+
+    tf.raw_ops.ResourceApplyKerasMomentum(
+        var=weights.handle,
+        accum=state[0].handle,
+        lr=rate,
+        grad=gradient,
+        momentum=tf.cast(optimizer.momentum, weights.dtype),
+        use_nesterov=optimizer.nesterov,
+    )
+
+
+def _adam(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any) -> None:
+    import tensorflow as tf
+
+    count = tf.cast(step + 1, weights.dtype)
+    beta_1, beta_2 = (tf.cast(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
+    tf.raw_ops.ResourceApplyAdam(
+        var=weights.handle,
+        m=state[0].handle,
+        v=state[1].handle,
+        beta1_power=tf.pow(beta_1, count),
+        beta2_power=tf.pow(beta_2, count),
+        lr=rate,
+        beta1=beta_1,
+        beta2=beta_2,
+        epsilon=tf.cast(optimizer.epsilon, weights.dtype),
+        grad=gradient,
+    )

@@ -1,0 +1,277 @@
+"""Packed training is each model's own training: weights and histories are the Engine's."""
+
+import keras
+import numpy as np
+import pytest
+
+from kerasdl.models.labels import with_class_names
+from kerasdl.training.compiling import compile_model
+from kerasdl.training.engine import Engine
+from kerasdl.training.packed import Packed
+from kerasdl.training.settings import Training
+
+SHAPE = (6, 6, 1)
+ADAM = Training(epochs=2, batch_size=16, optimizer="adam", learning_rate=3e-3, schedule="constant")
+
+
+def mlp(*units, activation="relu", norm=False, skip=False, regularizer=None, dropout=0.0, seed=0):
+    keras.utils.set_random_seed(seed)
+    inputs = keras.Input(SHAPE)
+    x = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(inputs))
+    for width in units:
+        before = x
+        x = keras.layers.Dense(width, kernel_regularizer=regularizer, use_bias=not norm)(x)
+        if norm:
+            x = keras.layers.BatchNormalization(momentum=0.8)(x)
+        x = keras.layers.Activation(activation)(x)
+        if skip and before.shape == x.shape:
+            x = keras.layers.Add()([before, x])
+        if dropout:
+            x = keras.layers.Dropout(dropout)(x)
+    outputs = keras.layers.Dense(3, kernel_regularizer=regularizer)(x)
+    return keras.Model(inputs, outputs)
+
+
+def sequential(*units, activation="relu", seed=0):
+    keras.utils.set_random_seed(seed)
+    hidden = [keras.layers.Dense(width, activation=activation) for width in units]
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), *hidden]
+    return keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(3)])
+
+
+def assert_each_is_its_own_training(makers, trainings, train, tolerance, validation=None):
+    """Trains all packed, then each alone by the Engine, and compares."""
+    packed = Packed([make() for make in makers], trainings)
+    histories = packed.fit(train, seed=3, validation=validation)
+    models = packed.unpack()
+    assert not packed.failed
+    for make, training, model, history in zip(makers, trainings, models, histories, strict=True):
+        alone = make()
+        if not alone.compiled:
+            compile_model(alone, training, len(train))
+        fitted = Engine(alone).fit(train, training, seed=3, validation=validation)
+        for one, other in zip(model.weights, alone.weights, strict=True):
+            np.testing.assert_allclose(one, other, **tolerance, err_msg=one.path)
+        assert sorted(history) == sorted(fitted.history)
+        for name, values in fitted.history.items():
+            # Keras's own means are float32.
+            np.testing.assert_allclose(history[name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+    return packed
+
+
+@pytest.fixture
+def float64():
+    keras.config.set_floatx("float64")
+    yield
+    keras.config.set_floatx("float32")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "adamw", "weight_decay": 0.3, "schedule": "cosine", "warmup": 0.3},
+        {"optimizer": "sgd", "weight_decay": 0.1},
+    ],
+    ids=lambda change: change["optimizer"],
+)
+def test_in_float64_the_weights_agree_to_nine_digits(change, float64, examples):
+    makers = [
+        lambda: sequential(60),
+        lambda: sequential(600, activation="tanh"),
+        lambda: sequential(60, 60),
+        lambda: sequential(60, 60, seed=1),
+        lambda: sequential(60, 60, 60, seed=2),
+        lambda: mlp(8, 8, norm=True),
+        lambda: mlp(8, 8, norm=True, seed=1),
+        lambda: mlp(8, regularizer=keras.regularizers.L1L2(1e-3, 1e-2)),
+    ]
+    training = Training(
+        **{"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "schedule": "constant", **change}
+    )
+    train = examples(50, SHAPE)  # 16 + 16 + 16 + 2: the last batch is a partial one
+    assert_each_is_its_own_training(
+        makers, [training] * len(makers), train, {"rtol": 1e-9, "atol": 1e-9}
+    )
+
+
+def test_learning_rates_schedules_and_optimizers_of_their_own(examples):
+    changes = [
+        {"learning_rate": 1e-2},
+        {"learning_rate": 1e-3},
+        {"learning_rate": 2e-4, "weight_decay": 1.0, "optimizer": "adamw"},
+        {"schedule": "cosine", "warmup": 0.2, "learning_rate": 2e-3},
+        {"schedule": "cosine", "warmup": 0.2, "learning_rate": 7e-3},
+        {"schedule": "triangular", "optimizer": "sgd", "learning_rate": 1e-2},
+        {"optimizer": "sgd", "label_smoothing": 0.2},
+    ]
+    trainings = [Training(**{"epochs": 2, "batch_size": 16, **change}) for change in changes]
+    makers = [lambda: sequential(8)] * len(changes)
+    packed = assert_each_is_its_own_training(
+        makers, trainings, examples(50, SHAPE), {"rtol": 1e-4, "atol": 2e-6}, examples(20, SHAPE)
+    )
+    # Constant rates together, whatever they are; each schedule, and SGD, apart.
+    assert [len(pack.indices) for pack in packed._packs] == [3, 2, 1, 1]
+
+
+def test_depths_activations_and_skips(examples):
+    makers = [
+        *(lambda n=n, a=a: sequential(*[8] * n, activation=a) for n in (0, 1, 3, 9) for a in ACTS),
+        *(lambda n=n: mlp(*[8] * n, skip=True, norm=True) for n in (2, 4)),
+        lambda: with_class_names(mlp(8, 7, skip=True), ("a", "b", "c")),
+    ]
+    assert_each_is_its_own_training(
+        makers, [ADAM] * len(makers), examples(40, SHAPE), {"rtol": 1e-3, "atol": 3e-5}
+    )
+
+
+ACTS = ("sigmoid", "leaky_relu")
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_compiled_models_keep_their_optimizer_and_loss(momentum, examples):
+    def make():
+        model = sequential(8)
+        model.add(keras.layers.Softmax())
+        loss = keras.losses.SparseCategoricalCrossentropy()
+        optimizer = keras.optimizers.SGD(0.1, momentum=momentum)
+        model.compile(optimizer, loss, metrics=["accuracy"])
+        return model
+
+    assert_each_is_its_own_training(
+        [make, make], [ADAM] * 2, examples(40, SHAPE), {"rtol": 1e-4, "atol": 1e-6}
+    )
+
+
+def test_augmentation_and_class_weights_are_those_of_the_engine(examples):
+    training = Training(
+        epochs=2, batch_size=16, shift=1, rotation=10.0, flip=True, class_weight="balanced"
+    )
+    assert_each_is_its_own_training(
+        [lambda: sequential(8), lambda: sequential(5)],
+        [training] * 2,
+        examples(50, SHAPE),
+        {"rtol": 1e-4, "atol": 1e-6},
+    )
+
+
+def test_dropout_does_not_depend_on_the_other_models(examples):
+    train = examples(50, SHAPE)
+    makers = [lambda: mlp(8, 8, dropout=0.5), lambda: mlp(8, 8, dropout=0.2)] * 2
+    seeds = [0, 1, 2, 2]
+    together = Packed([make() for make in makers], [ADAM] * 4)
+    together.fit(train, seed=3, seeds=seeds)
+    models = together.unpack()
+    for make, model, seed in zip(makers, models, seeds, strict=True):
+        alone = Packed([make()], [ADAM])
+        alone.fit(train, seed=3, seeds=[seed])
+        for one, other in zip(model.get_weights(), alone.unpack()[0].get_weights(), strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(models[0].get_weights()[0], models[2].get_weights()[0], atol=1e-4)
+
+
+def test_dropout_keeps_its_share_and_the_mean(examples):
+    from kerasdl.training.packed.forward import _Run
+
+    packed = Packed([mlp(100, dropout=0.3), mlp(100, dropout=0.6)], [ADAM] * 2)
+    packed.fit(examples(4, SHAPE), seed=0, seeds=[0, 1])
+    (part,) = (part for part in packed._packs[0].forward.all_parts() if part.node.dropout)
+    out = _Run(None, None, {}, np.int64(5), None).dropped(part, np.ones((2, 500, 100), np.float32))
+    np.testing.assert_allclose(np.mean(np.asarray(out) == 0, axis=(1, 2)), [0.3, 0.6], atol=0.01)
+    np.testing.assert_allclose(np.mean(out, axis=(1, 2)), 1.0, atol=0.02)
+
+
+def test_a_model_that_fails_does_not_harm_the_others(examples):
+    train, held_out = examples(50, SHAPE), examples(20, SHAPE, seed=1)
+    sgd = Training(epochs=3, batch_size=16, optimizer="sgd", schedule="constant")
+    rates = [1e-2, 3e37, 1e-2]
+    trainings = [Training(**{**vars_of(sgd), "learning_rate": rate}) for rate in rates]
+    packed = Packed([sequential(8, 8, seed=seed) for seed in range(3)], trainings)
+    histories = packed.fit(train, seed=3, validation=held_out)
+    assert list(packed.failed) == [1]
+    assert "became nan or infinite in epoch 1" in packed.failed[1]
+    assert np.isnan(histories[1]["val_loss"]).all()
+    good = Packed([sequential(8, 8, seed=seed) for seed in (0, 2)], [trainings[0]] * 2)
+    expected = good.fit(train, seed=3, validation=held_out)
+    for place, other in ((0, 0), (2, 1)):
+        assert len(histories[place]["loss"]) == 3
+        for name, values in expected[other].items():
+            np.testing.assert_allclose(histories[place][name], values, rtol=1e-5)
+
+
+def vars_of(training):
+    return {name: getattr(training, name) for name in training.__struct_fields__}
+
+
+def test_patience_keeps_the_best_epoch_as_the_engine_does(examples):
+    train, held_out = examples(30, SHAPE), examples(20, SHAPE, seed=1)
+    base = {"epochs": 12, "batch_size": 8, "optimizer": "adam", "schedule": "constant"}
+    trainings = [
+        Training(**base, learning_rate=0.3, patience=2),
+        Training(**base, learning_rate=1e-4, patience=2),
+        Training(**base, learning_rate=0.3),
+    ]
+    makers = [lambda: sequential(8)] * 3
+    tolerance = {"rtol": 1e-3, "atol": 1e-4}
+    packed = assert_each_is_its_own_training(makers, trainings, train, tolerance, held_out)
+    lengths = [len(history["loss"]) for history in packed.histories]
+    assert lengths[0] < 12
+    assert lengths[1:] == [12, 12]
+
+
+def test_callbacks_see_the_means_and_can_stop(examples):
+    class Spy(keras.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.logs = []
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.logs.append((epoch, logs))
+            self.model.stop_training = epoch == 1
+
+    spy = Spy()
+    packed = Packed([sequential(8), sequential(4)], [Training(epochs=5, batch_size=16)] * 2)
+    histories = packed.fit(examples(50, SHAPE), seed=0, callbacks=[spy])
+    assert [epoch for epoch, _ in spy.logs] == [0, 1]
+    assert len(histories[0]["loss"]) == 2
+    expected = np.mean([history["loss"][1] for history in histories])
+    assert spy.logs[1][1]["loss"] == pytest.approx(expected)
+
+
+def test_predict_and_evaluate_are_those_of_the_unpacked_models(examples):
+    train = examples(50, SHAPE)
+    packed = Packed([sequential(8), mlp(8, norm=True), sequential(8, seed=1)], [ADAM] * 3)
+    packed.fit(train, seed=0)
+    logits, scores = packed.predict(train.images, batch_size=7), packed.evaluate(train)
+    assert logits.shape == (3, 50, 3)
+    for place, model in enumerate(packed.unpack()):
+        engine = Engine(model)
+        np.testing.assert_allclose(
+            logits[place], engine.predict(train.images), rtol=1e-4, atol=1e-5
+        )
+        for name, value in engine.evaluate(train).items():
+            assert scores[name][place] == pytest.approx(value, rel=1e-5)
+    assert packed.predict(train.images[:0]).shape == (3, 0, 3)
+
+
+def test_many_packs_compute_what_one_computes(examples, monkeypatch):
+    train = examples(50, SHAPE)
+    results = []
+    for size in (1, 1 << 30):
+        monkeypatch.setattr("kerasdl.training.packed.plan.PACK_BYTES", size)
+        packed = Packed([sequential(*[8] * n) for n in (2, 0, 1, 2)], [ADAM] * 4)
+        packed.fit(train, seed=0)
+        results.append((len(packed._packs), packed.predict(train.images)))
+    assert [count for count, _ in results] == [4, 1]
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
+
+
+def test_mixed_bfloat16_trains_in_bfloat16(examples):
+    from kerasdl.training.precision import policy
+
+    with policy("mixed_bfloat16"):
+        models = [sequential(8), sequential(8, seed=1)]
+    packed = Packed(models, [Training(epochs=8, batch_size=16, learning_rate=1e-2)] * 2)
+    histories = packed.fit(examples(60, SHAPE), seed=0)
+    assert all(history["loss"][-1] < 0.7 * history["loss"][0] for history in histories)
+    assert {weight.dtype for model in packed.unpack() for weight in model.weights} == {"float32"}
