@@ -12,6 +12,7 @@ import msgspec
 from kerasdl import files
 from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.recipe import Struct
+from kerasdl.record import DatasetInfo
 from kerasdl.sections import Section
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         name: As in `--study <name>`; an app whose only study it is has its own name here.
         title: The report's title.
         description: One or two sentences for `--help`.
-        recipe: The struct that fully decides it. Fields with a description become
-            options; a field `data` of the type `plan.Data` has the images loaded.
+        recipe: The struct that fully decides it; every field has a default. Fields with
+            a description become options; a field `data` of the type `plan.Data` has the images loaded.
         presets: Changes of the struct's defaults by name; "default" is the run
             without arguments.
         function: "module:function" that does it, from a `Context` to the sections;
@@ -55,6 +56,7 @@ class Context:
         memo: What was finished earlier.
         dataset: The images, where the recipe has a field `data`.
         splits: Their parts.
+        info: What the record says of them, for the titles of figures.
     """
 
     plan: Any
@@ -63,6 +65,7 @@ class Context:
     memo: "Memo"
     dataset: Dataset | None = None
     splits: Splits | None = None
+    info: DatasetInfo | None = None
 
     @property
     def images(self) -> tuple[Dataset, Splits]:

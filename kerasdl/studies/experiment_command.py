@@ -130,7 +130,9 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
         changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
     for text in options.get("set", []):
         changes = recipe.merge(changes, recipe.parse_assignment(text))
-    merged = recipe.merge(experiment.presets[options["preset"]], changes)
+    # The struct's own defaults first: a change of one field of a nested struct keeps the others.
+    base = recipe.merge(recipe.to_dict(experiment.recipe()), experiment.presets[options["preset"]])
+    merged = recipe.merge(base, changes)
     plan = recipe.from_dict(merged, experiment.recipe, where=where)
     check = getattr(plan, "check", None)
     if check is not None:
@@ -169,11 +171,12 @@ def _run(
     identity = {"recipe": settings, "images": sha256, "environment": environment}
     module, function = experiment.function.split(":")
     run = getattr(importlib.import_module(module), function)
+    info = describe(dataset, splits, plan.data) if dataset and splits else None
     with folders.locked(folder):
         files.write_text(folder / "recipe.toml", toml(settings))
         memo = Memo(folder, identity)
         started = time.perf_counter()
-        context = Context(plan, folder, console, memo, dataset, splits)
+        context = Context(plan, folder, console, memo, dataset, splits, info)
         sections = list(run(context))
         findings = record.Findings(
             app=app,
@@ -183,7 +186,7 @@ def _run(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             status="complete",
             environment=environment,
-            dataset=describe(dataset, splits, plan.data) if dataset and splits else None,
+            dataset=info,
             recipe=settings,
             seconds=memo.earlier_seconds + time.perf_counter() - started,
             sections=sections,

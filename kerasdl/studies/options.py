@@ -25,6 +25,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         description: One or two sentences for `--help`.
         training: Training settings of every network that may be chosen.
         presets: Recipes by name as plain data; "default" is the run without arguments.
+            A table `training` has what differs from the app's, by model.
         reported: Test accuracies that other reports print for the same data set.
         titles: Names for people of models that are no network's own (`Recipe.networks`).
         settings: A struct whose fields are settings of networks, to become options.
@@ -136,7 +137,15 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     Raises:
         ValueError, FileNotFoundError: If any of them is not what it should be.
     """
-    base = {"app": app.name, **app.presets[options["preset"]]}
+    preset = dict(app.presets[options["preset"]])
+    trainings = {
+        **app.training,
+        **{
+            name: msgspec.structs.replace(app.training[name], **changed)
+            for name, changed in preset.pop("training", {}).items()
+        },
+    }
+    base = {"app": app.name, **preset}
     changes: dict[str, Any] = {}
     where = "the options"
     if "recipe" in options:
@@ -154,7 +163,7 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     if app.settings is not None and (given := recipe.chosen(app.settings, options)):
         networks = recipe.merge(base.get("networks", {}), changes.get("networks", {}))
         changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
-    return resolve(base, app.training, recipe.merge(changes, assigned), where=where)
+    return resolve(base, trainings, recipe.merge(changes, assigned), where=where)
 
 
 def _settings(

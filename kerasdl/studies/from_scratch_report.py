@@ -1,0 +1,313 @@
+"""What the comparison of three programs found: tables, curves, and verdicts on the reports."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kerasdl.evaluation.significance import spread
+from kerasdl.reporting.figures import style
+from kerasdl.sections import Claim, Figure, Section, Table
+from kerasdl.studies.experiment import Context
+
+TITLES = {"numpy": "by hand (NumPy)", "keras": "Keras", "sklearn": "scikit-learn"}
+
+REPORTED = {
+    ("numpy", "relu", 50): 0.8833,
+    ("numpy", "relu", 100): 0.8865,
+    ("numpy", "sigmoid", 50): 0.1085,
+    ("numpy", "sigmoid", 100): 0.1012,
+    ("numpy", "linear", 50): 0.8218,
+    ("numpy", "linear", 100): 0.8172,
+    ("numpy", "tanh", 50): 0.8810,
+    ("numpy", "tanh", 100): 0.8822,
+    ("sklearn", "tanh", 50): 0.8732,
+    ("sklearn", "tanh", 100): 0.8743,
+    ("sklearn", "sigmoid", 50): 0.878,
+    ("sklearn", "sigmoid", 100): 0.874,
+    ("sklearn", "relu", 100): 0.0,
+    ("sklearn", "linear", 100): 0.0,
+}
+"""Test accuracies that report E prints, by program, activation and epochs; 0 is "diverged"."""
+
+Results = Sequence[Mapping[str, Any]]
+
+
+def sections(
+    context: Context, results: Results, causes: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> list[Section]:
+    """Returns the report's sections; draws their figures.
+
+    Args:
+        context: The experiment's.
+        results: As `from_scratch.train` returns them.
+        causes: Rows of `from_scratch_causes`, by name.
+    """
+    real = context.info is not None and context.info.source != "synthetic"
+    found = [_compared(context, results, real)]
+    found.append(_why_sigmoid(context, causes["sigmoid"], real))
+    if "scikit-learn" in causes:
+        found.append(_why_scikit_learn(causes["scikit-learn"], real))
+    return found
+
+
+def _compared(context: Context, results: Results, real: bool) -> Section:
+    plan = context.plan
+    rows: list[list[str | float | None]] = []
+    for activation in plan.activations:
+        for program in plan.programs:
+            runs = _runs(results, program, activation)
+            if not runs:
+                continue
+            for place, epoch in enumerate(plan.epochs):
+                reported = REPORTED.get((program, activation, epoch)) if real else None
+                rows.append(
+                    [
+                        f"{activation}, {TITLES[program]}",
+                        epoch,
+                        _percent([run["train"][place] for run in runs]),
+                        _percent([run["test"][place] for run in runs]),
+                        len(runs),
+                        None if reported is None else f"{100 * reported:.2f}",
+                        _mean([run["seconds"] for run in runs]) if place else None,
+                    ]
+                )
+    table = Table(
+        name="programs",
+        title="Accuracy after training, in percent",
+        columns=["Network", "Epochs", "Train", "Test", "Seeds", "Reported (E)", "Seconds"],
+        rows=rows,
+        note="Mean ± standard deviation over the seeds. Seconds: the whole training of one "
+        "network in this run; benchmarks/scratch.py compares the programs' speed.",
+        digits=0,
+    )
+    return Section(
+        title="Three programs, one network",
+        text=[
+            f"Hidden layers {', '.join(map(str, plan.units))}, plain SGD with rate "
+            f"{plan.learning_rate:g}, batches of {plan.batch_size}, pixels 0 to 1, first weights "
+            "by He's rule for ReLU and Glorot's for the others. The NumPy network's weights were "
+            "saved after the epochs below and scored from the files.",
+            *_agreement(plan, results),
+        ],
+        claims=_verdicts(plan, results) if real else [],
+        tables=[table],
+        figures=[_curves(context, results)],
+    )
+
+
+def _agreement(plan: Any, results: Results) -> list[str]:
+    """Says how far the programs' test accuracies lie apart."""
+    lines = []
+    for activation in plan.activations:
+        means = {}
+        for program in plan.programs:
+            values = [run["test"][-1] for run in _runs(results, program, activation)]
+            known = [value for value in values if value is not None]
+            if known:
+                means[program] = 100 * float(np.mean(known))
+        if len(means) > 1:
+            gap = max(means.values()) - min(means.values())
+            listed = ", ".join(f"{TITLES[p]} {value:.2f}" for p, value in means.items())
+            lines.append(f"{activation}: {listed} % on the test images ({gap:.2f} points apart).")
+    return lines
+
+
+def _verdicts(plan: Any, results: Results) -> list[Claim]:
+    """Returns verdicts on the accuracies that report E prints for its own network."""
+    claims = []
+    for (program, activation, epoch), reported in REPORTED.items():
+        if program != "numpy" or epoch != plan.epochs[-1]:
+            continue
+        values = [run["test"][-1] for run in _runs(results, program, activation)]
+        known = [value for value in values if value is not None]
+        if not known:
+            continue
+        ours, low, high = float(np.mean(known)), min(known), max(known)
+        # Two accuracies of 10 000 images differ by a point through the images alone.
+        near = low - 0.01 <= reported <= high + 0.01
+        claims.append(
+            Claim(
+                report="E, row 13",
+                claim=f"{activation}, {epoch} epochs: {100 * reported:.2f} % of the test images.",
+                measured=f"{100 * ours:.2f} % ({100 * low:.2f} to {100 * high:.2f} over "
+                f"{len(known)} seeds), with suitable first weights.",
+                verdict="right" if near else "wrong",
+            )
+        )
+    return claims
+
+
+def _why_sigmoid(context: Context, rows: Sequence[Mapping[str, Any]], real: bool) -> Section:
+    chance = 1 / context.images[0].num_classes
+    stuck = [row for row in rows if _accuracy(row) < chance + 0.05]
+    best = max(rows, key=_accuracy)
+    small = next(
+        row
+        for row in rows
+        if (row["initializer"], row["scale"], row["rate"]) == ("normal", 0.01, 0.1)
+    )
+    table = Table(
+        name="sigmoid",
+        title="The sigmoid network after a short training, by its first weights",
+        columns=[
+            "First weights",
+            "Learning rate",
+            "Gradient of the first layer",
+            "Gradient of the last layer",
+            "Validation loss",
+            "Validation accuracy, %",
+        ],
+        rows=[
+            [
+                _start(row),
+                f"{row['rate']:g}",
+                row["first_gradient"],
+                row["last_gradient"],
+                row["loss"],
+                None if row["accuracy"] is None else 100 * row["accuracy"],
+            ]
+            for row in rows
+        ],
+        note=f"{context.plan.short_epochs} epochs of {context.plan.short_size} images, by hand in "
+        "NumPy. Gradients: norms of the weights' gradients in the first step.",
+    )
+    shrinks = small["first_gradient"] / max(small["last_gradient"], 1e-300)
+    text = (
+        f"{len(stuck)} of {len(rows)} combinations stayed at chance. From 0.01 * randn the "
+        f"first layer's gradient is {shrinks:.1e} times the last layer's: every sigmoid layer "
+        "multiplies it by its derivative, at most 1/4, and by its small weights. The best "
+        f"combination here, {_start(best)} at rate {best['rate']:g}, came to "
+        f"{100 * _accuracy(best):.1f} % in the same time."
+    )
+    claim = Claim(
+        report="E, row 13",
+        claim="The sigmoid network stays at 10 % after 50 and 100 epochs.",
+        measured=f"A matter of first weights and rate: 0.01 * randn at 0.1 gives "
+        f"{100 * _accuracy(small):.1f} %, {_start(best)} at {best['rate']:g} gives "
+        f"{100 * _accuracy(best):.1f} % after {context.plan.short_epochs} short epochs.",
+        verdict="partly right" if _accuracy(small) < chance + 0.05 else "wrong",
+    )
+    return Section(
+        title="Why the sigmoid network stayed at chance",
+        text=[text],
+        claims=[claim] if real else [],
+        tables=[table],
+    )
+
+
+def _why_scikit_learn(rows: Sequence[Mapping[str, Any]], real: bool) -> Section:
+    lost = [row for row in rows if row["accuracy"] is None or row["accuracy"] < 0.2]
+    table = Table(
+        name="scikit-learn",
+        title="scikit-learn's network after a short training, by input, momentum and rate",
+        columns=["Activation", "Pixels", "Momentum", "Learning rate", "Validation accuracy, %"],
+        rows=[
+            [
+                row["activation"],
+                row["pixels"],
+                f"{row['momentum']:g}",
+                f"{row['rate']:g}",
+                None if row["accuracy"] is None else 100 * row["accuracy"],
+            ]
+            for row in rows
+        ],
+        note="No number: the weights were no longer finite and scikit-learn stopped.",
+        digits=1,
+    )
+
+    def failures(**wanted: Any) -> str:
+        chosen = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+        return f"{sum(row in lost for row in chosen)} of {len(chosen)}"
+
+    unbounded = [row for row in lost if row["activation"] != "tanh"]
+    text = (
+        f"{len(lost)} of {len(rows)} combinations failed (not finite, or below 20 %): with pixels "
+        f"0..255 {failures(pixels='0..255')}, with 0..1 {failures(pixels='0..1')}; with rate 0.1 "
+        f"{failures(rate=0.1)}, with 0.001 {failures(rate=0.001)}. ReLU and linear layers pass on "
+        "whatever size comes in, so that raw pixels or a velocity of ten gradients (momentum 0.9) "
+        "make a step of rate 0.1 overshoot; tanh saturates instead of overflowing."
+    )
+    good = max(
+        (row for row in rows if row["activation"] == "relu"),
+        key=_accuracy,
+    )
+    claim = Claim(
+        report="E, row 14",
+        claim="scikit-learn's ReLU and linear networks diverge (accuracy 0.0).",
+        measured=f"They do in {len(unbounded)} of "
+        f"{sum(row['activation'] != 'tanh' for row in rows)} combinations of input, momentum and "
+        f"rate; ReLU on pixels {good['pixels']} with momentum {good['momentum']:g} at rate "
+        f"{good['rate']:g} gives {100 * _accuracy(good):.1f} %. The settings "
+        "fail, not the program.",
+        verdict="partly right" if unbounded else "wrong",
+    )
+    return Section(
+        title="Why scikit-learn's ReLU diverged",
+        text=[text],
+        claims=[claim] if real else [],
+        tables=[table],
+    )
+
+
+def _curves(context: Context, results: Results) -> Figure:
+    plan = context.plan
+    assert context.info is not None
+    file = "figures/scratch-curves.png"
+    count = len(plan.activations)
+    size = (3.2 * count, 3.2)
+    title = "Validation accuracy, %, by program"
+    with style.drawing(Path(context.folder) / file, size, title, context.info) as figure:
+        panels = figure.subplots(1, count, sharey=True, squeeze=False)[0]
+        for axes, activation in zip(panels, plan.activations, strict=True):
+            for index, program in enumerate(plan.programs):
+                runs = _runs(results, program, activation)
+                curves = [run["val_accuracy"] for run in runs if run["val_accuracy"]]
+                if not curves:
+                    continue
+                length = min(map(len, curves))
+                values = 100 * np.array([curve[:length] for curve in curves])
+                epochs = np.arange(1, length + 1)
+                line = {"color": style.color(index), "linestyle": style.dashes(index)}
+                axes.plot(epochs, values.mean(axis=0), label=TITLES[program], **line)
+                axes.fill_between(
+                    epochs, values.min(axis=0), values.max(axis=0), color=line["color"], alpha=0.15
+                )
+            axes.set_title(activation)
+            axes.set_xlabel("Epoch")
+        panels[0].set_ylabel("Validation accuracy, %")
+        panels[-1].legend(loc="lower right")
+    return Figure(
+        file=file,
+        alt="Validation accuracy over the epochs, a panel for each activation and a line for each "
+        "program. " + " ".join(_agreement(plan, results)),
+        caption="Lines are means over the seeds, bands the lowest and highest seed. The programs "
+        "draw different first weights and orders; where the lines lie together they are "
+        "the same network.",
+    )
+
+
+def _runs(results: Results, program: str, activation: str) -> list[Mapping[str, Any]]:
+    return [r for r in results if (r["program"], r["activation"]) == (program, activation)]
+
+
+def _accuracy(row: Mapping[str, Any]) -> float:
+    return -1.0 if row["accuracy"] is None else float(row["accuracy"])
+
+
+def _start(row: Mapping[str, Any]) -> str:
+    name = {"normal": "randn", "random": "rand"}.get(row["initializer"], row["initializer"])
+    return name if row["scale"] == 1 else f"{row['scale']:g} * {name}"
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))
+
+
+def _percent(values: Sequence[float | None]) -> str:
+    known = [100 * value for value in values if value is not None]
+    if len(known) < len(values):
+        return f"diverged in {len(values) - len(known)} of {len(values)}"
+    found = spread(known)
+    return f"{found.mean:.2f}" + ("" if found.std is None else f" ± {found.std:.2f}")
