@@ -174,6 +174,8 @@ def _settings(
     Raises:
         ValueError: If no chosen model has one of them.
     """
+    # As a TOML file would give them: the same recipe either way.
+    given = {name: list(v) if isinstance(v, tuple) else v for name, v in given.items()}
     found = {}
     for model in models:
         known = registry.get(str(networks.get(model, model))).setting_names()
