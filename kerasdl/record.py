@@ -283,6 +283,18 @@ def read_findings(path: str | os.PathLike[str]) -> Findings:
     return _read(path, Findings)
 
 
+def is_findings(path: str | os.PathLike[str]) -> bool:
+    """Whether a results.json is of an experiment rather than of a comparison of networks."""
+    try:
+        return msgspec.json.decode(Path(path).read_bytes(), type=_Kind).kind == "findings"
+    except msgspec.DecodeError:
+        return False
+
+
+class _Kind(msgspec.Struct):
+    kind: str = ""
+
+
 def _read(path: str | os.PathLike[str], struct: type[RecordT]) -> RecordT:
     content = Path(path).read_bytes()
     try:

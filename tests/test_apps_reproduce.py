@@ -149,8 +149,8 @@ def test_nothing_is_trained_on_other_images(altered, finished, tmp_path, capsys)
     dataset = record.read(finished / "results.json").dataset
     copy = altered(dataset=msgspec.structs.replace(dataset, sha256="0" * 64))
     for arguments in ([], ["--quick"]):
-        assert run(reproduce, copy, *arguments, "--out", tmp_path / "again") == 1
-        assert "nothing was trained" in capsys.readouterr().out
+        assert run(reproduce, copy, *arguments, "--out", tmp_path / "again") == 2
+        assert "nothing was trained" in capsys.readouterr().err
         assert not (tmp_path / "again").exists()
 
 
@@ -259,3 +259,9 @@ def test_the_committed_records_can_be_reproduced(path):
     task = reproduce._prepare(options)
     assert (task.kind, task.plan.seeds) == ("quick", 1)
     assert all("(none) -> " in line for line in task.gained)
+
+
+def test_an_experiments_record_is_answered_with_its_command(tmp_path, capsys):
+    (tmp_path / "results.json").write_text('{"kind": "findings"}')
+    assert run(reproduce, tmp_path) == 2
+    assert "not a kerasdl results.json" in capsys.readouterr().err

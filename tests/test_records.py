@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from kerasdl import recipe, record
+from kerasdl.reporting import sections
 from kerasdl.reporting.report import results_table
+from kerasdl.studies import experiment_command
 from kerasdl.studies.options import make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-RECORDS = sorted(path.parent for path in (ROOT / "apps").glob("*/results.json"))
+FOUND = sorted(path.parent for path in (ROOT / "apps").rglob("results.json"))
+RECORDS = [folder for folder in FOUND if not record.is_findings(folder / "results.json")]
+FINDINGS = [folder for folder in FOUND if folder not in RECORDS]
 
 
 def ids(path):
@@ -69,6 +73,38 @@ def test_the_projects_readme_has_the_records_table(folder):
     result = record.read(folder / "results.json")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert between(text, ids(folder)) == results_table(result).strip()
+
+
+@pytest.mark.parametrize("folder", FINDINGS, ids=ids)
+def test_an_experiments_record_is_what_the_code_would_do(folder):
+    result = record.read_findings(folder / "results.json")
+    app = importlib.import_module(f"kerasdl.apps.{result.app}")
+    known = [*app.APP.experiments] if hasattr(app, "APP") else [app.EXPERIMENT]
+    (experiment,) = (one for one in known if one.name == result.experiment)
+    words = shlex.split(result.command)
+    arguments = words[words.index(f"kerasdl.apps.{result.app}") + 1 :]
+    options = vars(experiment_command.make_parser(result.app, experiment).parse_args(arguments))
+    plan = recipe.to_dict(experiment_command.make_recipe(result.app, experiment, options))
+    stored = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
+    assert recipe.differences(result.recipe, stored) == []
+    assert (stored.pop("app"), stored.pop("experiment")) == (result.app, result.experiment)
+    complete = recipe.to_dict(recipe.from_dict(stored, experiment.recipe, where="recipe.toml"))
+    assert recipe.differences(complete, plan) == []
+    assert result.status == "complete"
+    assert result.dataset is None or result.dataset.source == "local"
+
+
+@pytest.mark.parametrize("folder", FINDINGS, ids=ids)
+def test_an_experiments_readme_belongs_to_its_results(folder):
+    result = record.read_findings(folder / "results.json")
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for section in result.sections:
+        for table in section.tables:
+            assert sections.table(table).markdown() in text
+            assert (folder / f"{table.name}.csv").is_file()
+        for figure in section.figures:
+            assert (folder / figure.file).is_file()
+            assert figure.file in text
 
 
 def test_the_top_level_folders_of_records_have_no_code():

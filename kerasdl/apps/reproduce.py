@@ -111,6 +111,14 @@ def _prepare(options: Any) -> Task:
         raise FileNotFoundError(
             f"expected a folder with a results.json. Received: {options.record}"
         )
+    if record.is_findings(path):
+        # Its results are tables and verdicts, with spreads of their own.
+        again = record.read_findings(path)
+        study = f" --study {again.experiment}" if again.experiment != again.app else ""
+        raise ValueError(
+            "reproduce compares networks with a record's. Received an experiment; run it again: "
+            f"python -m kerasdl.apps.{again.app}{study} --recipe {folder / 'recipe.toml'}"
+        )
     old = record.read(path)
     if old.status != "complete" or not old.runs:
         raise ValueError(f"{path} must be of a finished run. Received: status {old.status!r}")
@@ -190,11 +198,10 @@ def _reproduce(task: Task) -> int:
     old = task.old
     dataset = load_whole(task.plan.data, task.data, Console())
     if dataset.sha256 != old.dataset.sha256:
-        print(
-            f"The images are others than the record's: {dataset.label} now, "
-            f"{old.dataset.label} then. The figures cannot be compared; nothing was trained."
+        raise ValueError(
+            f"the images must be those of the record: {old.dataset.label}. Received: "
+            f"{dataset.label}, other images; nothing was trained. Name them with --data DIR"
         )
-        return 1
     if task.quick:
         models, environment = _look(task, dataset)
     else:

@@ -8,6 +8,7 @@ from pathlib import Path
 from kerasdl.datasets.dataset import Splits
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.record import Record, Run, Summary
+from kerasdl.reporting.text import percent_spread
 from kerasdl.sections import Section
 
 
@@ -35,6 +36,17 @@ class Comparison:
     def runs(self, model: str) -> list[Run]:
         """Returns a model's runs, by seed."""
         return [run for run in self.record.runs if run.model == model]
+
+    def score(self, model: str) -> str:
+        """Returns a model's test accuracy as text, e.g. "90.12 ± 0.10 %"."""
+        found = self.summary(model)
+        return "not trained" if found is None else f"{percent_spread(found.test_accuracy)} %"
+
+    def real(self, name: str) -> bool:
+        """Whether the images are the real ones of a data set, all of its classes."""
+        dataset = self.record.dataset
+        whole = not self.record.recipe["data"].get("classes")
+        return dataset.name == name and dataset.source != "synthetic" and whole
 
     def better(self, first: str, second: str) -> str | None:
         """Returns which of two models is better beyond noise; None when tied or not compared."""

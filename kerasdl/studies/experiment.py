@@ -27,7 +27,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         title: The report's title.
         description: One or two sentences for `--help`.
         recipe: The struct that fully decides it; every field has a default. Fields with
-            a description become options; a field `data` of the type `plan.Data` has the images loaded.
+            a description become options; a field `data` of the type `plan.Data` has
+            the images loaded.
         presets: Changes of the struct's defaults by name; "default" is the run
             without arguments.
         function: "module:function" that does it, from a `Context` to the sections;
