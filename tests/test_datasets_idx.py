@@ -93,7 +93,7 @@ def test_npz_too_large_missing_and_damaged(tmp_path):
     np.savez_compressed(path, a=np.zeros(10**6, np.uint8))
     with pytest.raises(ValueError, match=r"at most 1000 bytes. Received: 1000128"):
         npz.read_npz(path, ["a"], 1000)
-    with pytest.raises(ValueError, match=r"must hold the arrays b.*Received: a.npy"):
+    with pytest.raises(ValueError, match=r"must hold the arrays b.*Received: .*a.npy"):
         npz.read_npz(path, ["b"], 10**7)
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(ValueError, match=r"must be a .npz file"):

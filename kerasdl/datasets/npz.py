@@ -5,11 +5,13 @@ y_test) and for the store's own files. Format:
 https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
+import contextlib
 import io
 import os
+import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,28 +36,43 @@ def read_npz(
             larger than `limit`, damaged, or holds Python objects.
     """
     arrays: dict[str, npt.NDArray[Any]] = {}
+    with open(path, "rb") as file, _one_error(path), zipfile.ZipFile(file) as archive:
+        members = {info.filename: info for info in archive.infolist()}
+        for name in names:
+            info = members.get(f"{name}.npy")
+            if info is None:
+                raise ValueError(
+                    f"{path} must hold the arrays {', '.join(names)}. Received: "
+                    f"{str(sorted(members)[:20])[:500]}"
+                )
+            if info.file_size > limit:
+                raise ValueError(
+                    f"{path}: the array {name} must have at most {limit} bytes. "
+                    f"Received: {info.file_size}"
+                )
+            # zipfile stops at the declared size, whatever the data would unpack to.
+            arrays[name] = _parse(archive.read(info), f"{path}: {name}")
+    return arrays
+
+
+@contextlib.contextmanager
+def _one_error(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns whatever zipfile raises on a damaged or forged file into one ValueError."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename: info for info in archive.infolist()}
-            for name in names:
-                info = members.get(f"{name}.npy")
-                if info is None:
-                    raise ValueError(
-                        f"{path} must hold the arrays {', '.join(names)}. Received: "
-                        f"{', '.join(sorted(members)) or 'none'}"
-                    )
-                if info.file_size > limit:
-                    raise ValueError(
-                        f"{path}: the array {name} must have at most {limit} bytes. "
-                        f"Received: {info.file_size}"
-                    )
-                # zipfile stops at the declared size, whatever the data would unpack to.
-                arrays[name] = _parse(archive.read(info), f"{path}: {name}")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        yield
+    # RuntimeError: encrypted. OSError: an offset before the beginning of the file.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        struct.error,
+        OSError,
+    ) as error:
         raise ValueError(
             f"{path} must be a .npz file. Received: {error}. Copy or download it again."
         ) from error
-    return arrays
 
 
 def _parse(content: bytes, name: str) -> npt.NDArray[Any]:

@@ -58,7 +58,15 @@ class Network:
         _check_choice("dtype", dtype, DTYPES)
         if not (scale >= 0 and math.isfinite(scale)):
             raise ValueError(f"scale must be a number of at least 0. Received: {scale}")
-        self.sizes = (int(num_inputs), *map(int, hidden), int(num_classes))
+        self._lay_out((num_inputs, *hidden, num_classes), activation, dtype)
+        generator = np.random.default_rng(seed)
+        for layer in self.layers:
+            inputs, units = layer.weights.shape
+            layer.weights[:] = scale * INITIALIZERS[initializer](inputs, units, generator)
+
+    def _lay_out(self, sizes: Sequence[int], activation: str, dtype: str) -> None:
+        """Makes the flat arrays, all 0, and the layers as views of them."""
+        self.sizes = tuple(map(int, sizes))
         self.activation = activation
         self.dtype = np.dtype(dtype)
         shapes = list(itertools.pairwise(self.sizes))
@@ -66,18 +74,24 @@ class Network:
         self.parameters: Floats = np.zeros(num_parameters, self.dtype)
         self.gradients: Floats = np.zeros_like(self.parameters)
         self.layers: list[Dense] = []
-        generator = np.random.default_rng(seed)
         start = 0
         for number, (inputs, units) in enumerate(shapes, start=1):
             name = activation if number < len(shapes) else "linear"
-            weights, biases = _views(self.parameters[start:], inputs, units)
+            values = _views(self.parameters[start:], inputs, units)
             gradients = _views(self.gradients[start:], inputs, units)
-            weights[:] = scale * INITIALIZERS[initializer](inputs, units, generator)
-            self.layers.append(Dense(weights, biases, *gradients, ACTIVATIONS[name]))
+            self.layers.append(Dense(*values, *gradients, ACTIVATIONS[name]))
             start += (inputs + 1) * units
         # Each layer's outputs and their errors in the last training step; see `_make_room`.
         self._outputs: list[Floats] = []
         self._errors: list[Floats] = []
+
+    def __getstate__(self) -> tuple[tuple[int, ...], str, str, Floats]:
+        return self.sizes, self.activation, self.dtype.name, self.parameters
+
+    def __setstate__(self, state: tuple[tuple[int, ...], str, str, Floats]) -> None:
+        # A copy or a pickle of views would be arrays of their own, which no optimizer moves.
+        self._lay_out(*state[:3])
+        self.parameters[:] = state[3]
 
     @property
     def num_inputs(self) -> int:

@@ -13,6 +13,7 @@ from kerasdl.scratch.activations import Floats
 from kerasdl.scratch.losses import Labels
 from kerasdl.scratch.network import Network
 from kerasdl.scratch.optimizers import SGD
+from kerasdl.scratch.threads import blas_threads
 
 
 @dataclasses.dataclass
@@ -52,6 +53,7 @@ def fit(
     first_epoch: int = 0,
     keep: Collection[int] = (),
     on_epoch: Callable[[int, History], None] | None = None,
+    threads: int | None = 1,
 ) -> History:
     """Trains a network.
 
@@ -70,6 +72,7 @@ def fit(
         first_epoch: Epochs the network already has behind it.
         keep: Numbers of epochs after which to keep a copy of the parameters; 0 is the start.
         on_epoch: Called after each epoch with the number of epochs done and the history so far.
+        threads: Threads of the matrix products; see `blas_threads`.
 
     Returns:
         The history of the epochs `first_epoch` + 1 to `epochs`.
@@ -94,7 +97,8 @@ def fit(
     if first_epoch in keep:
         history.kept[first_epoch] = network.parameters.copy()
     # A diverging training overflows; that is what `diverged` reports.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    silent = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    with silent, blas_threads(threads):
         for epoch in range(first_epoch, epochs):
             started = time.perf_counter()
             order = epoch_order(len(rows), seed, epoch) if shuffle else np.arange(len(rows))
