@@ -8,6 +8,7 @@ from kerasdl.models.labels import with_class_names
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed
+from kerasdl.training.schedules import WarmupDecay
 from kerasdl.training.settings import Training
 
 SHAPE = (6, 6, 1)
@@ -66,32 +67,44 @@ def float64():
     keras.config.set_floatx("float32")
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"optimizer": "adam"},
-        {"optimizer": "adamw", "weight_decay": 0.3, "schedule": "cosine", "warmup": 0.3},
-        {"optimizer": "sgd", "weight_decay": 0.1},
-    ],
-    ids=lambda change: change["optimizer"],
-)
-def test_in_float64_the_weights_agree_to_nine_digits(change, float64, examples):
+# An epsilon above Keras's 1e-7: where the parts of a gradient cancel out, Adam divides what
+# rounding leaves of it by epsilon.
+OPTIMIZERS = {
+    "adam": lambda: keras.optimizers.Adam(3e-3, epsilon=1e-4),
+    "adamw": lambda: keras.optimizers.AdamW(
+        WarmupDecay(3e-3, 8, 0.3, "cosine"), weight_decay=0.3, epsilon=1e-4
+    ),
+    "nesterov": lambda: keras.optimizers.SGD(3e-2, momentum=0.9, nesterov=True, weight_decay=0.1),
+    "momentum": lambda: keras.optimizers.SGD(3e-2, momentum=0.9),
+    "sgd": lambda: keras.optimizers.SGD(3e-2),
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_in_float64_the_weights_agree_to_nine_digits(optimizer, float64, examples):
     makers = [
         lambda: sequential(60),
         lambda: sequential(600, activation="tanh"),
         lambda: sequential(60, 60),
-        lambda: sequential(60, 60, seed=1),
-        lambda: sequential(60, 60, 60, seed=2),
+        lambda: sequential(60, 60, 60, seed=1),
         lambda: mlp(8, 8, norm=True),
         lambda: mlp(8, 8, norm=True, seed=1),
         lambda: mlp(8, regularizer=keras.regularizers.L1L2(1e-3, 1e-2)),
     ]
-    training = Training(
-        **{"epochs": 2, "batch_size": 16, "learning_rate": 3e-3, "schedule": "constant", **change}
-    )
+
+    def compiled(make):
+        def made():
+            model = make()
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(OPTIMIZERS[optimizer](), loss, metrics=["accuracy"], jit_compile=False)
+            return model
+
+        return made
+
+    makers = [compiled(make) for make in makers]
     train = examples(50, SHAPE)  # 16 + 16 + 16 + 2: the last batch is a partial one
     assert_each_is_its_own_training(
-        makers, [training] * len(makers), train, {"rtol": 1e-9, "atol": 1e-9}
+        makers, [ADAM] * len(makers), train, {"rtol": 1e-9, "atol": 1e-9}
     )
 
 
@@ -128,13 +141,12 @@ def test_depths_activations_and_skips(examples):
 ACTS = ("sigmoid", "leaky_relu")
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-def test_compiled_models_keep_their_optimizer_and_loss(momentum, examples):
+def test_compiled_models_keep_their_optimizer_and_loss(examples):
     def make():
         model = sequential(8)
         model.add(keras.layers.Softmax())
         loss = keras.losses.SparseCategoricalCrossentropy()
-        optimizer = keras.optimizers.SGD(0.1, momentum=momentum)
+        optimizer = keras.optimizers.SGD(0.1)
         model.compile(optimizer, loss, metrics=["accuracy"])
         return model
 

@@ -130,7 +130,7 @@ def _momentum(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any
         accum=optimizer.momentums[index].value.handle,
         lr=rate,
         grad=gradient,
-        momentum=tf.cast(optimizer.momentum, weights.dtype),
+        momentum=tf.constant(optimizer.momentum, weights.dtype),
         use_nesterov=optimizer.nesterov,
     )
 
@@ -139,7 +139,7 @@ def _adam(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) ->
     import tensorflow as tf
 
     step = tf.cast(optimizer.iterations + 1, weights.dtype)
-    beta_1, beta_2 = (tf.cast(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
+    beta_1, beta_2 = (tf.constant(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
     tf.raw_ops.ResourceApplyAdam(
         var=weights.handle,
         m=optimizer._momentums[index].value.handle,
@@ -149,6 +149,6 @@ def _adam(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) ->
         lr=rate,
         beta1=beta_1,
         beta2=beta_2,
-        epsilon=tf.cast(optimizer.epsilon, weights.dtype),
+        epsilon=tf.constant(optimizer.epsilon, weights.dtype),
         grad=gradient,
     )

@@ -9,6 +9,7 @@ from kerasdl.datasets.dataset import Examples
 from kerasdl.training import augment
 from kerasdl.training.order import flip_phase
 from kerasdl.training.packed.pack import Pack
+from kerasdl.training.replicas import on_devices
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import class_weights
 
@@ -32,18 +33,19 @@ class Compiled:
         self._packs, self._batch_size = tuple(packs), batch_size
         # From the order of the packs to that of the models.
         self._places = np.argsort(np.concatenate([pack.indices for pack in packs]))
-        self.score = tf.function(self._score, reduce_retracing=True)
-        self.predict = tf.function(self._predict, reduce_retracing=True)
-        self.finite = tf.function(self._finite)
+        self.score = tf.function(self._score, reduce_retracing=True, autograph=False)
+        self.predict = tf.function(self._predict, reduce_retracing=True, autograph=False)
+        self.finite = tf.function(self._finite, autograph=False)
 
     def train(
         self, train: Examples, training: Training, seed: int
     ) -> tuple[Callable[..., Any], int]:
         """Returns a function that runs steps of an epoch in one call, and the steps of an epoch.
 
-        The function takes the epoch's order (int32, n), the 0-based epoch and the first and
-        last (exclusive) step. It returns float64 (2, models): the losses of those steps, times
-        the images of each, and the numbers of right answers.
+        The function takes the epoch's order (int32, n), the 0-based epoch, the first and last
+        (exclusive) step, and whether gradients' entries are counted. It returns float64
+        (2, models): the losses of those steps, times the images of each, and the numbers of
+        right answers.
 
         Args:
             train: The examples; copied to the device once.
@@ -56,37 +58,40 @@ class Compiled:
         steps = -(-len(train) // batch_size)
         by_class = class_weights(train.labels, training)
         active = augment.is_active(training)
-        data = tuple(map(tf.constant, (train.images, train.labels, flip_phase(len(train), seed))))
+        arrays = train.images, train.labels, flip_phase(len(train), seed)
+        data = tuple(on_devices(tf.distribute.get_strategy(), array) for array in arrays)
         models = len(self._places)
 
-        def step(data: Any, order: Any, epoch: Any, index: Any) -> Any:
+        def step(data: Any, order: Any, epoch: Any, index: Any, counted: Any) -> Any:
             images, labels, phase = data
             batch = order[index * batch_size : (index + 1) * batch_size]
             counter = epoch * steps + tf.cast(index, "int64")
             x, y = tf.gather(images, batch), tf.gather(labels, batch)
             if active:
-                uniform = tf.random.stateless_uniform(
-                    [tf.size(batch), augment.NUM_RANDOM],
-                    seed=tf.stack([seed ^ augment.STREAM, counter]),
-                )
+                uniform = augment.random_numbers(tf.size(batch), seed, counter, training)
                 mirrored = tf.not_equal(tf.gather(phase, batch), epoch % 2 == 1)
                 x = augment.augment(x, uniform, mirrored, training)
             weights = None if by_class is None else tf.gather(tf.constant(by_class), y)
             x = self._shared(x)
-            losses, right = self._each(lambda pack, x: pack.step(x, y, weights, counter), x)
+            losses, right = self._each(
+                lambda pack, x: pack.step(x, y, weights, counter, counted), x
+            )
             return tf.stack([losses * tf.cast(tf.size(batch), "float64"), right])
 
-        @tf.function  # type: ignore[untyped-decorator]
-        def run_steps(data: Any, order: Any, epoch: Any, first: Any, last: Any) -> Any:
-            sums = tf.zeros([2, models], "float64")
-            for index in tf.range(first, last):
-                sums += step(data, order, epoch, index)
-            return sums
+        @tf.function(autograph=False)  # type: ignore[untyped-decorator]
+        def run_steps(
+            data: Any, order: Any, epoch: Any, first: Any, last: Any, counted: Any
+        ) -> Any:
+            return tf.while_loop(
+                lambda index, _: index < last,
+                lambda index, sums: (index + 1, sums + step(data, order, epoch, index, counted)),
+                (first, tf.zeros([2, models], "float64")),
+            )[1]
 
-        def call(order: Any, epoch: int, first: int, last: int) -> Any:
+        def call(order: Any, epoch: int, first: int, last: int, counted: bool) -> Any:
             # Tensors, not Python numbers: those would be traced anew for each value.
             numbers = tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
-            return run_steps(data, tf.constant(order), *numbers).numpy()
+            return run_steps(data, tf.constant(order), *numbers, tf.constant(counted)).numpy()
 
         return call, steps
 
@@ -118,13 +123,15 @@ class Compiled:
         """Returns the sums of the cross-entropies and of the right answers, float64 (2, models)."""
         import tensorflow as tf
 
-        sums = tf.zeros([2, len(self._places)], "float64")
         count = tf.shape(images)[0]
-        for first in tf.range(0, count, self._batch_size):
+
+        def batch(first: Any, sums: Any) -> Any:
             last = tf.minimum(first + self._batch_size, count)
             x, y = self._shared(images[first:last]), labels[first:last]
-            sums += tf.stack(self._each(lambda pack, x: pack.score(x, y), x))  # noqa: B023
-        return sums
+            return last, sums + tf.stack(self._each(lambda pack, x: pack.score(x, y), x))
+
+        start = tf.constant(0), tf.zeros([2, len(self._places)], "float64")
+        return tf.while_loop(lambda first, _: first < count, batch, start)[1]
 
     def _predict(self, images: Any) -> Any:
         """Returns the logits (models, n, classes) of images."""

@@ -95,6 +95,7 @@ class Forward:
         return [
             Owner(
                 self._place[member.index],
+                part.place,
                 node.weights[role],
                 role,
                 member.rule.decay_of(node.weights[role]),

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.training.packed.forward import Forward
+from kerasdl.training.packed.forward import Forward, Part
+from kerasdl.training.packed.observe import Observer
 from kerasdl.training.packed.plan import Bundle
 from kerasdl.training.packed.updates import Update
 from kerasdl.training.packed.weights import Stack
@@ -16,9 +17,13 @@ class Pack:
 
     Args:
         bundles: The models, as planned.
+        layer_statistics: Whether `observer` measures the layers.
+        histograms: Whether it also counts the gradients' entries, in the steps that say so.
     """
 
-    def __init__(self, bundles: list[Bundle]) -> None:
+    def __init__(
+        self, bundles: list[Bundle], *, layer_statistics: bool = False, histograms: bool = False
+    ) -> None:
         self.forward = Forward(bundles)
         members = self.forward.members
         self.indices = np.array([member.index for member in members], np.int32)
@@ -28,9 +33,12 @@ class Pack:
         self._stacks = self.forward.stacks()
         self._trained = [stack for stack in self._stacks if stack.trainable]
         self.update = Update(members[0].rule, self._trained)
+        self.observer = Observer(self.forward, histograms=histograms) if layer_statistics else None
         self._best: dict[Any, Any] = {}
 
-    def step(self, x: Any, labels: Any, weights: Any, counter: Any) -> tuple[Any, Any]:
+    def step(
+        self, x: Any, labels: Any, weights: Any, counter: Any, counted: Any
+    ) -> tuple[Any, Any]:
         """Trains every model on one batch.
 
         Args:
@@ -38,6 +46,7 @@ class Pack:
             labels: int32 (batch,).
             weights: The images' weights in the loss (batch,), or None.
             counter: int64 scalar, the step's number in the run.
+            counted: bool scalar, whether the observer counts the gradients' entries.
 
         Returns:
             The models' losses, penalties included, and numbers of right answers (models,).
@@ -46,9 +55,12 @@ class Pack:
 
         values = {stack: stack.read() for stack in self._stacks}
         sources = [values[stack] for stack in self._trained]
+        outputs: dict[Part, Any] = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = tf.cast(self.forward(x, values, counter), self._loss_dtype)
+            logits = tf.cast(
+                self.forward(x, values, counter, self._watch(outputs)), self._loss_dtype
+            )
             losses = self._losses(logits, labels)
             if weights is not None:
                 losses *= tf.cast(weights, losses.dtype)
@@ -62,6 +74,9 @@ class Pack:
             for stack, gradient, value in zip(self._trained, gradients, sources, strict=True)
         ]
         self.update.apply(gradients)
+        if self.observer is not None:
+            found = dict(zip(self._trained, gradients, strict=True))
+            self.observer.add(values, found, outputs, counted)
         return losses, _right(logits, labels)
 
     def score(self, x: Any, labels: Any) -> tuple[Any, Any]:
@@ -108,6 +123,18 @@ class Pack:
         """Writes the weights back into the Keras models."""
         for stack in self._stacks:
             stack.store()
+
+    def _watch(self, outputs: dict[Part, Any]) -> Any:
+        """Returns what puts the outputs into `outputs` that the observer wants."""
+        observer = self.observer
+        if observer is None:
+            return None
+
+        def watch(part: Part, out: Any) -> None:
+            if observer.wants(part):
+                outputs[part] = out
+
+        return watch
 
     def _losses(self, logits: Any, labels: Any) -> Any:
         """Returns the cross-entropies with label smoothing (models, batch)."""

@@ -1,7 +1,7 @@
 """Training many small models at a time: the loop around the compiled steps."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,8 +12,9 @@ import numpy.typing as npt
 from kerasdl.datasets.dataset import Examples
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import SECONDS_PER_CALL
+from kerasdl.training.layer_statistics import LayerStatistics
 from kerasdl.training.order import epoch_order
-from kerasdl.training.packed.chains import read_chain
+from kerasdl.training.packed.chains import Chain, read_chain
 from kerasdl.training.packed.compiled import Compiled
 from kerasdl.training.packed.histories import Histories
 from kerasdl.training.packed.pack import Pack
@@ -41,12 +42,21 @@ class Packed:
             `packable` says which have not, and why. Compiled models keep their optimizer and
             loss; the others are compiled as their training says.
         trainings: One for each model; equal but for OWN and `patience`.
+        layer_statistics: Whether to measure every Dense layer in every epoch: `statistics`.
+        histogram_epochs: 0-based epochs in which the gradients' entries are counted, too.
 
     Raises:
         ValueError: If a model cannot be packed, or models or trainings do not fit together.
     """
 
-    def __init__(self, models: Sequence[keras.Model], trainings: Sequence[Training]) -> None:
+    def __init__(
+        self,
+        models: Sequence[keras.Model],
+        trainings: Sequence[Training],
+        *,
+        layer_statistics: bool = False,
+        histogram_epochs: Collection[int] = (),
+    ) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 f"packed training needs Keras on TensorFlow. Received: {keras.backend.backend()}"
@@ -61,6 +71,9 @@ class Packed:
         self._check()
         self.stop_training = False
         self.train_seconds = 0.0
+        self.statistics: list[LayerStatistics] = []
+        self._histogram_epochs = frozenset(histogram_epochs)
+        self._observed = layer_statistics or bool(histogram_epochs)
         self._packs: list[Pack] = []
 
     @property
@@ -124,7 +137,7 @@ class Packed:
                 last = min(first + stretch, steps)
                 container.on_train_batch_begin(first)
                 started = time.perf_counter()
-                sums += run(order, epoch, first, last)
+                sums += run(order, epoch, first, last, epoch in self._histogram_epochs)
                 took = time.perf_counter() - started
                 self.train_seconds += took
                 # The first call traces and tells nothing of a step's time.
@@ -133,6 +146,7 @@ class Packed:
                 seen = min(first * shared.batch_size, len(train))
                 columns = dict(zip(("loss", "accuracy"), sums / seen, strict=True))
                 container.on_train_batch_end(last - 1, self._histories.means(columns))
+            self._take_statistics(epoch)
             if scored is not None:
                 scores = self.evaluate(scored)
                 columns |= {f"val_{name}": values for name, values in scores.items()}
@@ -232,11 +246,33 @@ class Packed:
             rule, smoothing = read_rule(chain.model.optimizer), smoothing_of(chain)
             members.append(Member(index, chain, rule, smoothing, seeds[index]))
         batch_size = min(self.trainings[0].batch_size, num_examples)
-        self._packs = [Pack(bundles) for bundles in divide(members, batch_size)]
+        options = {"layer_statistics": self._observed, "histograms": bool(self._histogram_epochs)}
+        self._packs = [Pack(bundles, **options) for bundles in divide(members, batch_size)]
+        if self._observed:
+            self.statistics = [LayerStatistics(_dense_names(chain)) for chain in self._chains]
         first = self._chains[0]
         dtype = first.model.inputs[0].dtype
         self._compiled = Compiled(first.front, dtype, self._packs, SCORED)
 
+    def _take_statistics(self, epoch: int) -> None:
+        """Adds what the packs measured in an epoch to `statistics`."""
+        for pack in self._packs:
+            if pack.observer is None:
+                continue
+            table, counts = pack.observer.take()
+            of_model: dict[int, list[tuple[int, int]]] = {}
+            for row, (model, place) in enumerate(pack.observer.rows):
+                of_model.setdefault(int(pack.indices[model]), []).append((place, row))
+            for model, found in of_model.items():
+                rows = [row for _, row in sorted(found)]
+                self.statistics[model].epochs.append(table[:, rows])
+                if epoch in self._histogram_epochs:
+                    self.statistics[model].histograms[epoch] = counts[rows]
+
     def _check_built(self) -> None:
         if not self._packs:
             raise ValueError("expected a call of `fit` first")
+
+
+def _dense_names(chain: Chain) -> tuple[str, ...]:
+    return tuple(node.layer.name for node in chain.nodes if node.kind == "dense")

@@ -142,7 +142,9 @@ class Update:
         if not isinstance(rate, float):
             rate = rate(self.step)
         for stack, state, gradient in zip(self.stacks, self.state, gradients, strict=True):
-            own = tf.cast(rate, stack.dtype)
+            # Not a cast of a Python number, which would go by float32.
+            constant = isinstance(rate, float)
+            own = tf.constant(rate, stack.dtype) if constant else tf.cast(rate, stack.dtype)
             if stack.decay.any():
                 # Each model's own rate: the pack's times its scale.
                 factor = stack.coefficients(stack.decay * [owner.scale for owner in stack.owners])
@@ -167,7 +169,7 @@ def _momentum(
         accum=state[0].handle,
         lr=rate,
         grad=gradient,
-        momentum=tf.cast(optimizer.momentum, weights.dtype),
+        momentum=tf.constant(optimizer.momentum, weights.dtype),
         use_nesterov=optimizer.nesterov,
     )
 
@@ -176,7 +178,7 @@ def _adam(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, ra
     import tensorflow as tf
 
     count = tf.cast(step + 1, weights.dtype)
-    beta_1, beta_2 = (tf.cast(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
+    beta_1, beta_2 = (tf.constant(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
     tf.raw_ops.ResourceApplyAdam(
         var=weights.handle,
         m=state[0].handle,
@@ -186,6 +188,6 @@ def _adam(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, ra
         lr=rate,
         beta1=beta_1,
         beta2=beta_2,
-        epsilon=tf.cast(optimizer.epsilon, weights.dtype),
+        epsilon=tf.constant(optimizer.epsilon, weights.dtype),
         grad=gradient,
     )

@@ -14,6 +14,7 @@ class Owner(NamedTuple):
 
     Args:
         model: The model's place in its pack.
+        place: The place of the weight's node in the model's chain.
         variable: The Keras variable.
         role: "kernel", "bias", "gamma", "beta", "moving_mean" or "moving_variance".
         decay: Decoupled weight decay, >= 0.
@@ -21,6 +22,7 @@ class Owner(NamedTuple):
     """
 
     model: int
+    place: int
     variable: Any
     role: str
     decay: float

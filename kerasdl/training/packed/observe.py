@@ -1,0 +1,222 @@
+"""Statistics of each layer of a pack, out of the training step itself."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kerasdl.training.layer_statistics import (
+    EDGES,
+    QUANTITIES,
+    bins_of,
+    flat_sides,
+    from_sums,
+    table,
+)
+from kerasdl.training.packed.forward import Forward, Part, Values
+from kerasdl.training.packed.plan import Member
+from kerasdl.training.packed.weights import Stack
+
+DENSE = len(QUANTITIES) - 2
+"""So many quantities come from kernels and gradients; dead and saturated units do not."""
+
+
+class Watched(NamedTuple):
+    """The outputs of an activation.
+
+    Args:
+        rows: The rows of the layers whose activation it is.
+        sides: Its flat sides, low and high.
+        most: Variable, the largest output of each unit in the epoch; None without a low side.
+        least: Variable, the smallest; None without a high side.
+    """
+
+    rows: npt.NDArray[np.int32]
+    sides: tuple[float, float]
+    most: Any
+    least: Any
+
+
+class Observer:
+    """Accumulates the statistics of an epoch.
+
+    A row is a kernel of a model; rows go by stacks and, inside one, by its models.
+
+    Args:
+        forward: The pack.
+        histograms: Whether room for histograms is needed.
+    """
+
+    def __init__(self, forward: Forward, *, histograms: bool) -> None:
+        import tensorflow as tf
+
+        self._kernels = [stack for stack in forward.stacks() if stack.role == "kernel"]
+        owners = [owner for stack in self._kernels for owner in stack.owners]
+        self.rows = [(owner.model, owner.place) for owner in owners]
+        self._sizes = np.array([float(np.prod(owner.variable.shape)) for owner in owners])
+        self._sums = tf.Variable(np.zeros((DENSE + 1, len(owners))), trainable=False)
+        self._steps = tf.Variable(0, dtype="int64", trainable=False)
+        bins = len(owners) * (len(EDGES) - 1) if histograms else 0
+        self._counts = tf.Variable(np.zeros(bins, np.int64), trainable=False)
+        places = {row: number for number, row in enumerate(self.rows)}
+        self._watched: dict[Part, Watched] = {}
+        for body, heads in forward.parts:
+            for part in (*body, *heads.values()):
+                self._watch(part, body, forward, places)
+
+    def _watch(
+        self, dense: Part, body: Sequence[Part], forward: Forward, places: Mapping[Any, int]
+    ) -> None:
+        """Makes what follows a Dense layer's activation, if that has a flat side."""
+        import tensorflow as tf
+
+        if "kernel" not in dense.stacks:
+            return
+        place = activation_place(dense.members[0], dense.place)
+        sides = None if place is None else flat_sides(dense.members[0].chain.nodes[place].layer)
+        if place is None or sides is None:
+            return
+        part = dense if place == dense.place else body[place]
+        number = {member.index: n for n, member in enumerate(forward.members)}
+        rows = [places[number[member.index], dense.place] for member in part.members]
+        units = dense.node.layer.units
+        shape = (part.count, units) if part.count > 1 else (units,)
+        finite = np.isfinite(sides)
+        most, least = (
+            tf.Variable(np.full(shape, sign * np.inf, np.float32), trainable=False) if has else None
+            for sign, has in zip((-1, 1), finite, strict=True)
+        )
+        self._watched[part] = Watched(np.array(rows, np.int32), sides, most, least)
+
+    def wants(self, part: Part) -> bool:
+        """Whether `add` needs the output of this part."""
+        return part in self._watched
+
+    def add(
+        self,
+        before: Values,
+        gradients: Mapping[Stack, Any],
+        outputs: Mapping[Part, Any],
+        counted: Any,
+    ) -> None:
+        """Adds a step, after its update.
+
+        Args:
+            before: The weights before the update, by stack.
+            gradients: The gradients that the update used, by stack.
+            outputs: What the watched parts gave.
+            counted: bool scalar tensor: whether to count the gradients' entries.
+        """
+        import tensorflow as tf
+
+        sums = []
+        for stack in self._kernels:
+            weights, gradient = before[stack], gradients[stack]
+            entries = (
+                tf.square(gradient),
+                gradient,
+                tf.abs(gradient),
+                tf.square(weights),
+                weights,
+                tf.square(stack.read() - weights),
+            )
+            sums.append([tf.cast(stack.per_model(each), "float64") for each in entries])
+        joined = [tf.concat(each, axis=0) for each in zip(*sums, strict=True)]
+        step = [*from_sums(joined, self._sizes), self._saturated(outputs)]
+        self._sums.assign_add(tf.stack(step))
+        self._steps.assign_add(1)
+        if self._counts.shape[0]:
+            self._counts.assign_add(
+                tf.cond(counted, lambda: self._histograms(gradients), self._nothing)
+            )
+
+    def _saturated(self, outputs: Mapping[Part, Any]) -> Any:
+        """Returns the shares of outputs on flat sides (rows,); keeps the units' extremes."""
+        import tensorflow as tf
+
+        shares, rows = [tf.zeros(0, "float64")], [np.zeros(0, np.int32)]
+        for part, watched in self._watched.items():
+            out = tf.cast(outputs[part], "float32")
+            low, high = watched.sides
+            flat = out <= low if watched.least is None else (out <= low) | (out >= high)
+            counts = tf.reduce_sum(tf.cast(flat, "float32"), axis=[-2, -1])
+            size = tf.cast(tf.size(out) // part.count, "float64")
+            shares.append(tf.reshape(tf.cast(counts, "float64") / size, [-1]))
+            rows.append(watched.rows)
+            if watched.most is not None:
+                watched.most.assign(tf.maximum(watched.most, tf.reduce_max(out, axis=-2)))
+            if watched.least is not None:
+                watched.least.assign(tf.minimum(watched.least, tf.reduce_min(out, axis=-2)))
+        places = np.concatenate(rows)
+        return tf.math.unsorted_segment_sum(tf.concat(shares, axis=0), places, len(self.rows))
+
+    def _histograms(self, gradients: Mapping[Stack, Any]) -> Any:
+        import tensorflow as tf
+
+        bins = len(EDGES) - 1
+        counts = []
+        for stack in self._kernels:
+            places = bins_of(gradients[stack])
+            if stack.wide:
+                owner = np.repeat(np.arange(len(stack.units)), stack.units)
+            else:
+                owner = np.arange(len(stack.owners)).reshape(-1, *[1] * (len(places.shape) - 1))
+            index = tf.where(places < 0, -1, places + tf.constant(owner * bins, "int32"))
+            index = tf.boolean_mask(index, index >= 0)
+            size = len(stack.owners) * bins
+            counts.append(tf.math.bincount(index, minlength=size, maxlength=size, dtype="int64"))
+        return tf.concat(counts, axis=0)
+
+    def _nothing(self) -> Any:
+        import tensorflow as tf
+
+        return tf.zeros_like(self._counts)
+
+    def take(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """Returns the epoch's quantities (quantities, rows), counts (rows, bins); starts anew."""
+        means = table(self._sums.numpy(), int(self._steps))
+        dead = np.full(len(self.rows), np.nan)
+        saturated = np.full(len(self.rows), np.nan)
+        for watched in self._watched.values():
+            low, high = watched.sides
+            stuck = np.zeros((), bool)
+            if watched.most is not None:
+                stuck = stuck | (watched.most.numpy() <= low)
+            if watched.least is not None:
+                stuck = stuck | (watched.least.numpy() >= high)
+            dead[watched.rows] = stuck.mean(axis=-1)
+            saturated[watched.rows] = means[DENSE, watched.rows]
+        counts = self._counts.numpy().reshape(len(self.rows), -1)
+        self._start()
+        return np.stack([*means[:DENSE], dead, saturated]), counts
+
+    def _start(self) -> None:
+        for variable in (self._sums, self._steps, self._counts):
+            variable.assign(np.zeros(variable.shape, variable.dtype.as_numpy_dtype))
+        for watched in self._watched.values():
+            for variable, sign in ((watched.most, -1), (watched.least, 1)):
+                if variable is not None:
+                    variable.assign(np.full(variable.shape, sign * np.inf, np.float32))
+
+
+def activation_place(member: Member, dense: int) -> int | None:
+    """Returns the node that is the activation of a Dense node: itself, or what follows it.
+
+    Only BatchNormalization and dropout may lie between, and nothing else may see the values.
+
+    Args:
+        member: The model.
+        dense: The place of the Dense node.
+    """
+    nodes = member.chain.nodes
+    if nodes[dense].activation is not None:
+        return dense
+    place = dense
+    while True:
+        users = [number for number, node in enumerate(nodes) if place in node.inputs]
+        if len(users) != 1 or nodes[users[0]].kind in ("dense", "add"):
+            return None
+        (place,) = users
+        if nodes[place].activation is not None:
+            return place
