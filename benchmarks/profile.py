@@ -91,8 +91,7 @@ def make(case, precision, steps):
         batch = order[index * batch_size : (index + 1) * batch_size]
         x, y = tf.gather(images, batch), tf.gather(labels, batch)
         if augment.is_active(training):
-            size = [batch_size, augment.NUM_RANDOM]
-            uniform = tf.random.stateless_uniform(size, seed=[0, index])
+            uniform = augment.random_numbers(batch_size, 0, tf.cast(index, "int64"), training)
             x = augment.augment(x, uniform, uniform[:, 0] < 0.5, training)
         return x, y
 

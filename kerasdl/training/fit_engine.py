@@ -130,7 +130,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __init__(self, train: Examples, training: Training, seed: int) -> None:
         super().__init__(workers=0)
-        self._train, self._seed = train, seed
+        self._train, self._training, self._seed = train, training, seed
         self._batch_size = min(training.batch_size, len(train))
         self._weights = class_weights(train.labels, training)
         self._augment: Callable[..., Any] | None = None
@@ -153,11 +153,17 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         batch = self._order[index * self._batch_size : (index + 1) * self._batch_size]
         x, y = self._train.images[batch], self._train.labels[batch]
         if self._augment is not None:
-            key = [self._seed ^ augment.STREAM, self._epoch * len(self) + index]
-            generator = np.random.Generator(np.random.Philox(key=key))
-            uniform = generator.random((len(batch), augment.NUM_RANDOM), np.float32)
+            uniform = self._random_numbers(len(batch), self._epoch * len(self) + index)
             x = self._augment(x, uniform, self._phase[batch] != (self._epoch % 2 == 1))
         return (x, y) if self._weights is None else (x, y, self._weights[y])
+
+    def _random_numbers(self, size: int, counter: int) -> npt.NDArray[np.float32]:
+        """Draws what the augmentation takes, from each stream (size, its numbers)."""
+        drawn = []
+        for stream, numbers in augment.streams(self._training):
+            generator = np.random.Generator(np.random.Philox(key=[self._seed ^ stream, counter]))
+            drawn.append(generator.random((size, numbers), np.float32))
+        return np.concatenate(drawn, axis=1)
 
 
 class _Watch(keras.callbacks.Callback):  # type: ignore[misc]

@@ -54,6 +54,19 @@ class Training(recipe.Struct, frozen=True):
     rotation: Annotated[
         float, Meta(ge=0, le=180, description="augmentation: rotate by up to X degrees each way")
     ] = 0.0
+    crop: Annotated[
+        float,
+        Meta(ge=0, lt=1, description="augmentation: cut up to this share off each side, zoom back"),
+    ] = 0.0
+    elastic: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=100,
+            description="augmentation: bend elastically by X pixels (standard deviation; 1.4 is "
+            "Simard's)",
+        ),
+    ] = 0.0
     cutout: Annotated[
         int, Meta(ge=0, description="augmentation: blank a square of N pixels a side")
     ] = 0

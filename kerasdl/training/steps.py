@@ -49,10 +49,8 @@ def compile_steps(
         uniform = None
         if active:
             # Drawn for the whole batch, so that replicas do not change it.
-            uniform = tf.random.stateless_uniform(
-                [tf.size(batch), augment.NUM_RANDOM],
-                seed=tf.stack([seed ^ augment.STREAM, epoch * steps + tf.cast(index, "int64")]),
-            )
+            counter = epoch * steps + tf.cast(index, "int64")
+            uniform = augment.random_numbers(tf.size(batch), seed, counter, training)
         weight = None
         if num_replicas > 1:
             batch, uniform, weight = replicas.share(batch, uniform, num_replicas)
