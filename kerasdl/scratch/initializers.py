@@ -5,9 +5,13 @@ times weights of standard deviation s has standard deviation s sqrt(m) (inputs o
 s = 1, hundreds of inputs saturate a sigmoid and let ReLU and linear layers grow tenfold per
 layer; with s = 0.01 the signal fades to nothing. Glorot and He choose s so that it stays.
 
-A course report names "zero, random, normal" without code. "random" and "normal" are taken for
-NumPy's functions of these names, `numpy.random.rand` and `numpy.random.randn`, without a scale;
-`Network(scale=0.01)` gives the other habit, `0.01 * randn`.
+A course report names "zero, random, normal" without code; here "random" and "normal" are NumPy's
+functions of these names, `numpy.random.rand` and `numpy.random.randn`, times `Network(scale=...)`.
+Which scale the report had shows in its results for "normal" (784-256-128-64-10, Fashion-MNIST,
+pixels 0..1, rate 0.1): sigmoid stays at 10 %, ReLU, tanh and linear learn. 0.01 * randn does
+exactly that (10 000 images, 5 epochs: sigmoid 10, ReLU 61, tanh 71, linear 63 % of the test
+images); with randn alone ReLU and linear diverge in the first epoch and sigmoid learns (73 %), with
+0.1 * randn sigmoid learns as well (68 %).
 """
 
 import math

@@ -31,7 +31,7 @@ def softmax_cross_entropy(logits: Floats, labels: Labels, errors: Floats) -> flo
     of_labels = errors[rows, labels]
     np.exp(errors, out=errors)
     sums = errors.sum(axis=1, keepdims=True)
-    loss = float((np.log(sums[:, 0]) - of_labels).mean())
+    loss = float(np.log(sums).sum() - of_labels.sum()) / len(labels)
     errors /= sums
     errors[rows, labels] -= 1
     errors /= len(labels)
