@@ -9,6 +9,8 @@ import itertools
 import sys
 from collections.abc import Sequence
 
+import msgspec
+
 from kerasdl.record import Reported
 from kerasdl.sections import Claim, Section
 from kerasdl.studies import command, from_scratch
@@ -20,17 +22,22 @@ from kerasdl.training.settings import Training
 ACTIVATIONS = ("relu", "leaky_relu", "tanh", "sigmoid", "linear")
 
 _TRAINING = Training(
-    epochs=30,
+    epochs=40,
     batch_size=128,
     optimizer="adamw",
     learning_rate=2e-3,
     weight_decay=2e-2,
     schedule="cosine",
     warmup=0.1,
+    shift=1,
     flip=True,
 )
 TRAINING = {
     **dict.fromkeys(ACTIVATIONS, _TRAINING),
+    # A linear network cannot learn a shape and its mirror image apart.
+    "linear": msgspec.structs.replace(
+        _TRAINING, epochs=20, learning_rate=1e-3, shift=0, flip=False
+    ),
     "mlp": _TRAINING,
     "mlp1": _TRAINING,
     "cnn": _TRAINING,
@@ -47,6 +54,7 @@ _REPORTS_TRAINING = {
     "weight_decay": 0.0,
     "schedule": "constant",
     "warmup": 0.0,
+    "shift": 0,
     "flip": False,
 }
 

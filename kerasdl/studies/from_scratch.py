@@ -258,16 +258,22 @@ def _sklearn(context: Context, activation: str, seed: int) -> dict[str, Any]:
     train: list[float | None] = []
     test: list[float | None] = []
     seconds, diverged = 0.0, False
+
+    def score(part: int) -> float:
+        with np.errstate(all="ignore"):
+            return float(classifier.score(images[part], labels[part]))
+
     for epoch in range(1, plan.epochs[-1] + 1):
         started = time.perf_counter()
         diverged = diverged or not partial_fit(classifier, images[0], labels[0])
         seconds += time.perf_counter() - started
         if not diverged:
             loss.append(float(classifier.loss_))
-            accuracies.append(float(classifier.score(images[1], labels[1])))
+            if len(labels[1]):
+                accuracies.append(score(1))
         if epoch in plan.epochs:
-            train.append(None if diverged else float(classifier.score(images[0], labels[0])))
-            test.append(None if diverged else float(classifier.score(images[2], labels[2])))
+            train.append(None if diverged else score(0))
+            test.append(None if diverged else score(2))
     return {
         "loss": loss,
         "val_loss": [],
