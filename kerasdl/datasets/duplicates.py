@@ -3,6 +3,9 @@
 import dataclasses
 import hashlib
 
+import numpy as np
+import numpy.typing as npt
+
 from kerasdl.datasets.dataset import Dataset, Examples
 
 
@@ -46,6 +49,20 @@ def find_duplicates(dataset: Dataset) -> Duplicates:
         between=sum(key in in_train for key in test),
         conflicts=conflicts,
     )
+
+
+def seen_in(examples: Examples, *parts: Examples) -> npt.NDArray[np.bool_]:
+    """Returns which images occur, pixel for pixel, in other parts too.
+
+    Args:
+        examples: The images in question, e.g. the test part.
+        parts: Where to look, e.g. training and validation part.
+
+    Returns:
+        bool array (n,), one per image of `examples`.
+    """
+    known = {key for part in parts for key in _keys(part)}
+    return np.array([key in known for key in _keys(examples)], dtype=np.bool_)
 
 
 def _keys(examples: Examples) -> list[bytes]:
