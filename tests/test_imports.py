@@ -36,6 +36,7 @@ FLOORMATES = {
     ("training", "evaluation"),
     ("reporting", "evaluation"),
     ("theory", "evaluation"),
+    ("theory", "reporting"),
     ("cli", "apps"),
     ("__main__", "cli"),
 }

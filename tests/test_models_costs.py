@@ -1,10 +1,13 @@
 """Parameters and multiply-accumulates against counts by hand."""
 
+import zipfile
+
 import keras
 import pytest
 from keras import layers
 
 from kerasdl.models import costs, registry
+from kerasdl.models.__main__ import main as command
 
 
 def lenet5_by_hand():
@@ -90,6 +93,9 @@ def model_of(*stack, shape=(8, 8, 6)):
         (layers.Conv2D(4, 3, dilation_rate=2), 4 * 4 * 4 * 9 * 6),
         (layers.DepthwiseConv2D(3, depth_multiplier=2), 6 * 6 * 12 * 9),
         (layers.SeparableConv2D(5, 3, depth_multiplier=2), 6 * 6 * (12 * 9 + 12 * 5)),
+        (layers.Conv2DTranspose(4, 3, strides=2), 8 * 8 * 6 * 9 * 4),
+        (layers.Conv2D(4, 3, data_format="channels_first"), 6 * 4 * 4 * 9 * 8),
+        (layers.LayerNormalization(), 0),
         (layers.Dense(5), 8 * 8 * 6 * 5),
         (layers.BatchNormalization(), 0),
         (layers.MaxPooling2D(), 0),
@@ -112,9 +118,13 @@ def test_inception_example_of_the_course_reports():
 
 
 def test_a_layer_with_weights_of_unknown_kind_is_not_counted_as_zero():
-    model = model_of(layers.Conv2DTranspose(4, 3, name="up"))
-    with pytest.raises(ValueError, match=r"Dense, Conv2D.*'up' of type Conv2DTranspose"):
+    model = model_of(layers.EinsumDense("abcd,de->abce", (8, 8, 4), name="up"))
+    with pytest.raises(ValueError, match=r"Dense, Conv1D.*'up' of type EinsumDense"):
         costs.multiply_accumulates(model)
+    table = costs.model_costs(model)
+    assert [layer.name for layer in table.uncounted] == ["up"]
+    assert table.layers[0].multiply_accumulates is None
+    assert table.parameters == 24
 
 
 def test_an_operation_that_multiplies_is_not_counted_as_zero():
@@ -143,9 +153,12 @@ def test_a_shared_layer_counts_at_each_use_with_the_size_of_that_use():
     shared = layers.Conv2D(6, 3, padding="same")
     shared(keras.Input((64, 64, 6)))  # elsewhere, at another size
     inputs = keras.Input((8, 8, 6))
-    model = keras.Model(inputs, shared(layers.MaxPooling2D()(shared(inputs))))
+    model = keras.Model([inputs], [shared(layers.MaxPooling2D()(shared(inputs)))])
     assert costs.multiply_accumulates(model) == (8 * 8 + 4 * 4) * 6 * 9 * 6
     assert costs.count_weight_layers(model) == 2
+    uses = [layer for layer in costs.model_costs(model).layers if layer.name == shared.name]
+    assert [use.output_shape for use in uses] == [(8, 8, 6), (4, 4, 6)]
+    assert [use.parameters for use in uses] == [9 * 6 * 6 + 6, 0]
 
 
 def test_a_model_inside_a_model_is_counted():
@@ -167,3 +180,80 @@ def test_parameters_are_split_into_trainable_and_not():
 @pytest.mark.parametrize(("name", "depth"), [("lenet5", 5), ("alexnet", 8), ("resnet20", 20)])
 def test_weight_layers_are_the_depth_of_the_name(name, depth):
     assert costs.count_weight_layers(registry.build(name, (32, 32, 3), 10)) == depth
+
+
+def test_the_table_of_a_published_network():
+    # Sandler et al. 2018, "MobileNetV2", table 4: 3.4 M parameters, 300 M multiply-adds.
+    model = keras.applications.MobileNetV2(weights=None)
+    table = costs.model_costs(model)
+    assert table.parameters == model.count_params()
+    assert table.multiply_accumulates == pytest.approx(300e6, rel=0.005)
+    assert not table.uncounted
+    for layer in table.layers:
+        assert layer.output_shape == tuple(model.get_layer(layer.name).output.shape[1:])
+
+
+def test_the_table_of_a_model_with_several_inputs_operations_and_models_inside():
+    inner = keras.Sequential([keras.Input((12,)), layers.Dense(3, name="inner")])
+    first, second = keras.Input((6,), name="a"), keras.Input((6,), name="b")
+    joined = layers.Concatenate(name="joined")([first, second])
+    small = inner(joined) + 1.0
+    product = layers.Dot(1, name="product")([small, small])
+    model = keras.Model({"a": first, "b": second}, {"x": product, "y": small})
+    table = costs.model_costs(model)
+    kinds = [(layer.kind, layer.output_shape, layer.activations) for layer in table.layers]
+    assert sorted(kinds) == [
+        ("Add", (3,), 3), ("Concatenate", (12,), 12), ("Dense", (3,), 3), ("Dot", (1,), 1)
+    ]  # fmt: skip
+    assert table.parameters == 39
+    assert table.multiply_accumulates == 36
+    assert table.activations == 19
+    assert [layer.name for layer in table.uncounted] == ["product"]
+
+
+def test_the_table_wants_fixed_sizes():
+    model = model_of(layers.GlobalAveragePooling2D(), shape=(None, None, 3))
+    assert costs.model_costs(model).activations == 3
+    with pytest.raises(ValueError, match=r"must be fixed.*'wide'"):
+        costs.model_costs(model_of(layers.ReLU(name="wide"), shape=(None, None, 3)))
+
+
+def test_the_command_prints_the_layers_of_a_network(capsys):
+    assert command(["--layers", "lenet5", "--input-shape", "28,28,1"]) == 0
+    printed = capsys.readouterr().out
+    assert "10 × 10 × 16" in printed
+    assert "61,706" in printed
+    assert "416,520" in printed
+
+
+def test_the_command_prints_the_layers_of_a_saved_model(capsys, tmp_path):
+    path = tmp_path / "mine.keras"
+    model_of(layers.Conv2D(4, 3), layers.EinsumDense("abcd,de->abce", (6, 6, 2))).save(path)
+    assert command(["--layers", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "EinsumDense" in printed
+    assert "≥ 7,776" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--layers", "lenet"], "Did you mean 'lenet5'"),
+        (["--layers", "none.keras"], "none.keras, no such file"),
+        (["--layers", "text.keras"], "zip archive"),
+        (["--layers", "empty.keras"], "no Keras model that can be read"),
+        (["--layers", "empty.keras", "--classes", "3"], "has its own"),
+        (["--layers", "lenet5", "--classes", "1"], "at least 2"),
+        (["--layers", "lenet5", "--input-shape", "8,8"], "three positive integers"),
+    ],
+)
+def test_the_command_says_what_is_wrong(capsys, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.keras").write_text("hello")
+    with zipfile.ZipFile(tmp_path / "empty.keras", "w") as archive:
+        archive.writestr("metadata.json", "{}")
+    assert command(arguments) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""

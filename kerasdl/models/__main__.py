@@ -1,16 +1,29 @@
-"""Print the networks: name, source, parameters, multiply-accumulates and depth.
+"""Print the networks, or what each layer of one of them, or of any Keras model, costs.
 
 python -m kerasdl.models
 python -m kerasdl.models --input-shape 28,28,1 --classes 10
+python -m kerasdl.models --layers resnet20
+python -m kerasdl.models --layers runs/svhn/models/lenet5-0.keras
 """
 
 import argparse
+import importlib
 import sys
+import zipfile
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.quiet import quiet_start
+
+if TYPE_CHECKING:
+    import keras
+    from rich.console import Console
+
+WIDTH = 140
+"""A pipe has no width; rich would take 80 columns for it and break every cell."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,22 +36,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 where the user's input is wrong.
     """
     parser = recipe.Parser(
-        prog="python -m kerasdl.models", description="Print the table of networks."
+        prog="python -m kerasdl.models",
+        description="Print the table of networks, or of one model's layers.",
     )
     parser.add_argument(
         "--input-shape",
         type=_shape,
-        default=(32, 32, 3),
         metavar="H,W,C",
         help="height, width and channels of the raw images (default: 32,32,3)",
     )
+    parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: 10)")
     parser.add_argument(
-        "--classes", type=int, default=10, metavar="N", help="number of classes (default: 10)"
+        "--layers",
+        metavar="NAME|FILE.keras",
+        help="print layer, output shape, parameters, multiply-accumulates and activations of one "
+        "network or saved model instead",
     )
     options = parser.parse_args(arguments)
+    shape, classes = options.input_shape or (32, 32, 3), options.classes
     try:
-        _print_table(options.input_shape, options.classes)
-    except ValueError as error:
+        if options.layers is None:
+            _print_table(shape, 10 if classes is None else classes)
+        elif options.layers.endswith(".keras"):
+            if options.input_shape is not None or classes is not None:
+                raise ValueError("a saved model has its own input shape and number of classes")
+            _print_layers(_load(Path(options.layers)))
+        else:
+            registry.get(options.layers)  # before Keras is imported
+            with quiet_start():
+                from kerasdl.models import blocks
+
+            blocks.check_shape(shape, 10 if classes is None else classes)
+            _print_layers(registry.build(options.layers, shape, 10 if classes is None else classes))
+    except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
     return 0
@@ -86,9 +116,73 @@ def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
             str(costs.count_weight_layers(model)),
             network.source,
         )
-    # A pipe has no width; rich would take 80 columns for it and break every cell.
-    console = Console() if sys.stdout.isatty() else Console(width=140)
+    _console().print(table)
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
+
+
+def _load(path: Path) -> "keras.Model":
+    """Return a saved model; nothing in the file is run."""
+    if not path.is_file():
+        raise FileNotFoundError(f"expected a saved Keras model. Received: {path}, no such file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"expected a .keras file, which is a zip archive. Received: {path}")
+    failure = ""
+    with quiet_start():
+        import keras
+
+        # A saved model of ours has layers of ours.
+        for name in registry.names():
+            importlib.import_module(registry.get(name).function.split(":")[0])
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        # Keras answers a damaged file with whatever its parts raise.
+        except Exception as error:
+            failure = (str(error).strip() or type(error).__name__).splitlines()[0]
+    raise ValueError(f"{path} is no Keras model that can be read: {failure}")
+
+
+def _print_layers(model: "keras.Model") -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kerasdl.models import costs
+
+    found = costs.model_costs(model)
+    at_least = "\u2265 " if found.uncounted else ""
+    table = Table(
+        title=f"Layers of {escape(model.name)}, input {model.input_shape}",
+        show_footer=True,
+    )
+    table.add_column("Layer", "all", overflow="fold")
+    table.add_column("Kind", f"{len(found.layers)} layers")
+    table.add_column("Output shape", justify="right", no_wrap=True)
+    table.add_column("Parameters", f"{found.parameters:,}", justify="right", no_wrap=True)
+    table.add_column(
+        "MACs", f"{at_least}{found.multiply_accumulates:,}", justify="right", no_wrap=True
+    )
+    table.add_column("Activations", f"{found.activations:,}", justify="right", no_wrap=True)
+    for layer in found.layers:
+        macs = layer.multiply_accumulates
+        table.add_row(
+            escape(layer.name),
+            layer.kind,
+            " × ".join(map(str, layer.output_shape)) or "1",
+            f"{layer.parameters:,}",
+            "?" if macs is None else f"{macs:,}",
+            f"{layer.activations:,}",
+        )
+    console = _console()
     console.print(table)
+    console.print(
+        "For one image. Parameters: trainable or not, at a layer's first use. MACs: "
+        "multiply-accumulates without BatchNorm and biases, ? where no rule for the layer is "
+        "known. Activations: numbers that the layer hands on."
+    )
 
 
 if __name__ == "__main__":

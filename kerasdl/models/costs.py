@@ -1,6 +1,5 @@
-"""What a network costs: parameters and multiply-accumulates."""
+"""What a network costs: parameters, multiply-accumulates and activations."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -8,28 +7,27 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasdl.models.uses import MULTIPLYING_OPERATIONS, Shape, uses
 from kerasdl.models.whitening import PatchWhitening
-
-Shape = tuple[Any, ...]
 
 # Layers that have weights but are not counted, and why: a BatchNorm multiplies once per value, and
 # in inference it melts into the convolution before it. Published figures differ in whether they
-# include it; most do not.
-UNCOUNTED_WITH_WEIGHTS = (layers.BatchNormalization, layers.Normalization)
-_COUNTED = (
-    layers.Dense,
-    layers.Conv2D,
-    layers.DepthwiseConv2D,
-    layers.SeparableConv2D,
-    PatchWhitening,
+# include it; most do not. An embedding looks its rows up.
+UNCOUNTED_WITH_WEIGHTS = (
+    layers.BatchNormalization,
+    layers.Embedding,
+    layers.GroupNormalization,
+    layers.LayerNormalization,
+    layers.Normalization,
+    layers.PReLU,
 )
-
-# Operations (Keras functions used as graph nodes) that would multiply-accumulate without being a
-# layer, and so would be missed.
-_MULTIPLYING_OPERATIONS = frozenset({
-    "BatchedDot", "Conv", "ConvTranspose", "DepthwiseConv", "Dot", "DotProductAttention", "Einsum",
-    "Inner", "Matmul", "SeparableConv", "Tensordot", "Vdot",
-})  # fmt: skip
+_PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
+_TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
+_DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
+_SEPARABLE = (layers.SeparableConv1D, layers.SeparableConv2D)
+# Layers that multiply values with values, without weights.
+_WITHOUT_WEIGHTS = (layers.AdditiveAttention, layers.Attention, layers.Dot)
+_COUNTED = (layers.Dense, *_PLAIN, *_TRANSPOSED, *_DEPTHWISE, *_SEPARABLE, PatchWhitening)
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,97 @@ class ParameterCount:
     def total(self) -> int:
         """All of them: what a file holds."""
         return self.trainable + self.non_trainable
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What one use of a layer costs.
+
+    Args:
+        name: the layer's name.
+        kind: its class, e.g. "Conv2D".
+        output_shape: of its output for one image, without the batch axis.
+        parameters: numbers in its weights; 0 where they were counted at an earlier use.
+        multiply_accumulates: per image; None where no rule for this kind is known.
+        activations: numbers in its output, per image.
+    """
+
+    name: str
+    kind: str
+    output_shape: Shape
+    parameters: int
+    multiply_accumulates: int | None
+    activations: int
+
+
+@dataclass(frozen=True)
+class ModelCosts:
+    """What a model costs, use by use of its layers, in the order of the model.
+
+    Args:
+        layers: the uses; inputs are not among them.
+    """
+
+    layers: tuple[LayerCost, ...]
+
+    @property
+    def parameters(self) -> int:
+        """All numbers in the weights, trainable or not."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_accumulates(self) -> int:
+        """Per image; at least so many where `uncounted` has layers."""
+        return sum(layer.multiply_accumulates or 0 for layer in self.layers)
+
+    @property
+    def activations(self) -> int:
+        """Numbers that the layers hand on, per image: what a training keeps in memory, about."""
+        return sum(layer.activations for layer in self.layers)
+
+    @property
+    def uncounted(self) -> tuple[LayerCost, ...]:
+        """The layers whose multiply-accumulates are not known."""
+        return tuple(layer for layer in self.layers if layer.multiply_accumulates is None)
+
+
+def model_costs(model: keras.Model) -> ModelCosts:
+    """Count what each layer of a model costs.
+
+    Args:
+        model: as for `multiply_accumulates`; layers of unknown kind may be in it.
+
+    Returns:
+        One entry for each use of a layer.
+
+    Raises:
+        ValueError: the model is of another kind, or a size is open.
+    """
+    found: list[LayerCost] = []
+    seen: set[int] = set()
+    for use in uses(model, strict=False):
+        layer = use.layer
+        if isinstance(layer, layers.InputLayer):
+            continue
+        if None in use.output_shape[1:]:
+            raise ValueError(_open_size(layer, use.input_shape))
+        weights = layer.weights if isinstance(layer, keras.Layer) else []
+        found.append(
+            LayerCost(
+                name=layer.name,
+                kind=type(layer).__name__,
+                output_shape=use.output_shape[1:],
+                parameters=0
+                if id(layer) in seen
+                else sum(prod(weight.shape) for weight in weights),
+                multiply_accumulates=multiply_accumulates_of(layer, use.input_shape)
+                if _is_known(layer)
+                else None,
+                activations=prod(use.output_shape[1:]),
+            )
+        )
+        seen.add(id(layer))
+    return ModelCosts(tuple(found))
 
 
 def count_parameters(model: keras.Model) -> ParameterCount:
@@ -78,7 +167,7 @@ def count_weight_layers(model: keras.Model) -> int:
     Raises:
         ValueError: as for `multiply_accumulates`.
     """
-    return sum(multiply_accumulates_of(layer, shape) > 0 for layer, shape in _calls(model))
+    return sum(multiply_accumulates_of(use.layer, use.input_shape) > 0 for use in uses(model))
 
 
 def multiply_accumulates(model: keras.Model) -> int:
@@ -100,7 +189,7 @@ def multiply_accumulates(model: keras.Model) -> int:
             an operation is of a kind that this function does not know. Nothing of that is silently
             counted as zero.
     """
-    return sum(multiply_accumulates_of(layer, shape) for layer, shape in _calls(model))
+    return sum(multiply_accumulates_of(use.layer, use.input_shape) for use in uses(model))
 
 
 def multiply_accumulates_of(layer: keras.Layer, input_shape: Shape) -> int:
@@ -116,7 +205,7 @@ def multiply_accumulates_of(layer: keras.Layer, input_shape: Shape) -> int:
     Raises:
         ValueError: the kind of layer is not known, or its sizes are open.
     """
-    if not layer.weights or isinstance(layer, UNCOUNTED_WITH_WEIGHTS):
+    if not getattr(layer, "weights", ()) or isinstance(layer, UNCOUNTED_WITH_WEIGHTS):
         return 0
     if not isinstance(layer, _COUNTED):
         raise ValueError(
@@ -127,75 +216,43 @@ def multiply_accumulates_of(layer: keras.Layer, input_shape: Shape) -> int:
         )
     output_shape = tuple(layer.compute_output_shape(input_shape))
     if None in input_shape[1:] + output_shape[1:]:
-        raise ValueError(
-            "All sizes but the batch must be fixed. Received: layer "
-            f"{layer.name!r} with input shape {input_shape}. Build the model with an "
-            "`input_shape` without None."
-        )
-    positions, channels = prod(output_shape[1:-1]), input_shape[-1]
+        raise ValueError(_open_size(layer, input_shape))
     if isinstance(layer, layers.Dense):
-        return int(positions * channels * output_shape[-1])
+        return int(prod(output_shape[1:-1]) * input_shape[-1] * output_shape[-1])
+    positions, filters = _split(layer, output_shape)
+    positions_before, channels = _split(layer, input_shape)
     if isinstance(layer, PatchWhitening):
-        return int(positions * layer.kernel_size**2 * channels * output_shape[-1])
+        return int(positions * layer.kernel_size**2 * channels * filters)
     kernel = prod(layer.kernel_size)
-    if isinstance(layer, layers.Conv2D):
-        return int(positions * kernel * (channels // layer.groups) * output_shape[-1])
+    if isinstance(layer, _PLAIN):
+        return int(positions * kernel * (channels // layer.groups) * filters)
+    if isinstance(layer, _TRANSPOSED):
+        # Each input value is multiplied with the whole kernel of each filter.
+        return int(positions_before * kernel * channels * filters)
     depthwise = channels * layer.depth_multiplier
-    pointwise = output_shape[-1] if isinstance(layer, layers.SeparableConv2D) else 0
+    pointwise = filters if isinstance(layer, _SEPARABLE) else 0
     return int(positions * depthwise * (kernel + pointwise))
 
 
-def _calls(model: keras.Model) -> Iterator[tuple[keras.Layer, Shape]]:
-    """Yield each use of each layer, those of models inside the model too, with its input shape.
-
-    A layer's own `input` is that of its first use anywhere, maybe in another model and of another
-    size; the model's config records each use in this model.
-    """
-    if isinstance(model, keras.Sequential):
-        shape = tuple(model.input_shape)
-        for layer in model.layers:
-            yield from _opened(layer, shape)
-            shape = tuple(layer.compute_output_shape(shape))
-        return
-    # A subclassed model has no such config: its `call` is plain Python.
-    entries = model.get_config().get("layers") if hasattr(model, "operations") else None
-    if entries is None:
-        raise ValueError(
-            "Expected a functional or Sequential model. "
-            f"Received: {model.name!r} of type {type(model).__name__}."
-        )
-    by_name = {operation.name: operation for operation in model.operations}
-    for entry in entries:
-        operation = by_name[entry["config"]["name"]]
-        if isinstance(operation, keras.Layer):
-            for node in entry["inbound_nodes"]:
-                yield from _opened(operation, _first_shape(node))
-        elif type(operation).__name__ in _MULTIPLYING_OPERATIONS:
-            raise ValueError(
-                "Multiply-accumulates are counted in layers. Received: operation "
-                f"{operation.name!r} of type {type(operation).__name__}. Use a layer for it."
-            )
+def _is_known(layer: Any) -> bool:
+    """Return whether the multiply-accumulates of a layer or operation can be counted."""
+    if not isinstance(layer, keras.Layer):
+        return type(layer).__name__ not in MULTIPLYING_OPERATIONS
+    if isinstance(layer, _WITHOUT_WEIGHTS):
+        return False
+    return not layer.weights or isinstance(layer, (*UNCOUNTED_WITH_WEIGHTS, *_COUNTED))
 
 
-def _opened(layer: keras.Layer, shape: Shape) -> Iterator[tuple[keras.Layer, Shape]]:
-    if not isinstance(layer, keras.Model):
-        yield layer, shape
-        return
-    if shape[1:] != tuple(layer.input_shape)[1:]:
-        raise ValueError(
-            "A model inside a model must be used at the size it was built for, "
-            f"{tuple(layer.input_shape)}. Received: {layer.name!r} used at {shape}."
-        )
-    yield from _calls(layer)
+def _split(layer: keras.Layer, shape: Shape) -> tuple[int, int]:
+    """Return the number of positions and of channels of (n, ..., channels), or channels first."""
+    if getattr(layer, "data_format", "channels_last") == "channels_first":
+        return prod(shape[2:]), shape[1]
+    return prod(shape[1:-1]), shape[-1]
 
 
-def _first_shape(node: dict[str, Any]) -> Shape:
-    """Shape of the first tensor that a call was given; () where it was given none."""
-    found = [*node["args"], *node["kwargs"].values()]
-    while found:
-        argument = found.pop(0)
-        if isinstance(argument, list | tuple):
-            found = [*argument, *found]
-        elif isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
-            return tuple(argument["config"]["shape"])
-    return ()
+def _open_size(layer: keras.Layer, shape: Shape) -> str:
+    return (
+        "All sizes but the batch must be fixed. Received: layer "
+        f"{layer.name!r} with input shape {shape}. Build the model with an "
+        "`input_shape` without None."
+    )

@@ -115,7 +115,7 @@ def class_labels(names: Sequence[str], limit: int = 14) -> list[str]:
 
 @contextlib.contextmanager
 def drawing(
-    path: Path, size: tuple[float, float], title: str, dataset: DatasetInfo
+    path: Path, size: tuple[float, float], title: str, dataset: DatasetInfo | str
 ) -> Iterator["Figure"]:
     """Yields an empty figure and writes it to `path` afterwards.
 
@@ -126,7 +126,8 @@ def drawing(
         path: The PNG to write, atomically.
         size: Width and height in inches, at 150 pixels each.
         title: What the figure shows; escape names with `safe`.
-        dataset: The data; its label stands under every title, in red when synthetic.
+        dataset: The data; its label stands under every title, in red when synthetic. A
+            text is the label itself, for what is no image set.
 
     Yields:
         The figure.
@@ -148,12 +149,13 @@ def drawing(
             figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
 
 
-def _heading(figure: "Figure", title: str, dataset: DatasetInfo) -> float:
+def _heading(figure: "Figure", title: str, dataset: DatasetInfo | str) -> float:
     """Writes the title and the label of the data; returns the height they take in inches."""
     width, height = figure.get_size_inches()
-    synthetic = dataset.source == "synthetic"
+    synthetic = not isinstance(dataset, str) and dataset.source == "synthetic"
+    label = dataset if isinstance(dataset, str) else dataset.label
     lines = textwrap.wrap(title, max(20, int(width * 10.5)))
-    below = textwrap.wrap(safe(dataset.label), max(28, int(width * (13 if synthetic else 15))))
+    below = textwrap.wrap(safe(label), max(28, int(width * (13 if synthetic else 15))))
     top = 0.08
     for line in lines:
         figure.text(0.08 / width, 1 - top / height, line, va="top", fontsize=11, fontweight="bold")

@@ -1,0 +1,1 @@
+"""Measurements of what the course reports say in theory: losses, convexity, convolutions."""

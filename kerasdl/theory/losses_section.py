@@ -1,0 +1,320 @@
+"""What the report says of cross-entropy against squared error (row 1 of the seeds)."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from kerasdl.record import Spread
+from kerasdl.reporting import text
+from kerasdl.sections import Claim, Figure, Section, Table, Verdict
+from kerasdl.theory.confidence import Calibration
+from kerasdl.theory.convergence import Convergence, Duel
+from kerasdl.theory.gradients import Curve, Likelihood, Measured
+from kerasdl.theory.losses import CE, SIGMOID_MSE
+
+ROW = "A, row 1"
+EXACT = 1e-8
+"""Nats; what rounding may make of two ways to compute the same loss."""
+SURE_MISTAKES = (1e-6, 0.01, 0.1, 1 / 3, 0.5, 0.9, 0.99)
+STARTS = {"usual": "usual", "wrong": "sure and wrong"}
+
+
+def section(
+    curves: tuple[Curve, Curve],
+    measured: Sequence[tuple[Measured, Measured]],
+    likelihoods: Sequence[Likelihood],
+    convergences: Sequence[Convergence],
+    calibrations: Sequence[Calibration],
+    figures: Sequence[Figure],
+    left_out: str | None = None,
+) -> Section:
+    """Returns the section with its claims, tables and figures.
+
+    Args:
+        curves: Of the formulas.
+        measured: Gradients of each task's examples.
+        likelihoods: The comparison with the Bernoulli's likelihood, per task.
+        convergences: How fast either loss learns, per task.
+        calibrations: Whether it is as right as it is sure, per task.
+        figures: What was drawn.
+        left_out: A sentence on a task that could not be had.
+    """
+    claims = [
+        _claim_likelihood(likelihoods),
+        _claim_mistakes(curves),
+        _claim_gradients(measured),
+        _claim_faster(convergences),
+    ]
+    words = [
+        "Logistic regression gives an example of label 1 the probability p = 1 / (1 + e^-z), z "
+        "being a weighted sum of its features, the logit. It can be trained with cross-entropy, "
+        "-ln of the probability q that the true class gets, or with the squared error (p - y)^2. "
+        "Both are least where the answer is right and sure.",
+        "By the logit, cross-entropy has the slope 1 - q and squared error 2 q (1 - q)^2. A "
+        "model that is sure and wrong (q near 0) is pulled hardest by cross-entropy and hardly at "
+        "all by squared error, which pulls hardest at q = 1/3.",
+        _speed(convergences),
+        _trust(calibrations),
+    ]
+    return Section(
+        title="Cross-entropy or squared error?",
+        text=[*words, left_out] if left_out else words,
+        claims=claims,
+        tables=[
+            _table_curves(),
+            _table_best(convergences),
+            _table_equal(convergences),
+            _table_calibration(calibrations),
+        ],
+        figures=list(figures),
+    )
+
+
+def _claim_likelihood(found: Sequence[Likelihood]) -> Claim:
+    error = max(one.error for one in found)
+    examples = sum(one.examples for one in found)
+    return Claim(
+        report=ROW,
+        claim="Cross-entropy is the negative log-likelihood of a Bernoulli variable.",
+        measured=f"On {text.count(examples)} labels our cross-entropy, SciPy's Bernoulli "
+        f"log-likelihood and Keras's loss differ by at most {error:.0e} nats.",
+        verdict="right" if error < EXACT else "wrong",
+    )
+
+
+def _claim_mistakes(curves: tuple[Curve, Curve]) -> Claim:
+    ce, mse = (curve.value[0] for curve in curves)
+    return Claim(
+        report=ROW,
+        claim="Cross-entropy punishes confident mistakes hard.",
+        measured=f"Where the true class gets the probability {curves[0].q[0]:.0e}, cross-entropy "
+        f"is {ce:.1f} and grows without bound; squared error is {mse:.3f} and never above 1.",
+        verdict="right" if ce > 10 * mse else "wrong",
+    )
+
+
+def _claim_gradients(measured: Sequence[tuple[Measured, Measured]]) -> Claim:
+    wrong = [pair[0].q < 0.5 for pair in measured]
+    larger = sum(
+        int((ce.weights_gradient > mse.weights_gradient)[chosen].sum())
+        for (ce, mse), chosen in zip(measured, wrong, strict=True)
+    )
+    total = sum(int(chosen.sum()) for chosen in wrong)
+    ce, mse = measured[0]
+    far = ce.q < 0.05
+    medians = [
+        float(np.median(one.weights_gradient[far])) if far.any() else 0.0 for one in (ce, mse)
+    ]
+    return Claim(
+        report=ROW,
+        claim="Its gradients are larger far from the label.",
+        measured=f"It has the larger gradient for {text.count(larger)} of {text.count(total)} "
+        f"wrongly answered examples ({ce.task}: medians {medians[0]:.2f} and {medians[1]:.2f} "
+        "where q is below 0.05).",
+        verdict="right" if total and larger == total else "wrong",
+    )
+
+
+def _claim_faster(found: Sequence[Convergence]) -> Claim:
+    equal, best = (
+        _wins(d for one in found for d in one.equal),
+        _wins(d for one in found for d in one.best),
+    )
+    verdict: Verdict = "partly right"
+    if any(d.p_value is None for one in found for d in one.best):
+        verdict = "undecided"
+    elif best[0] == sum(best):
+        verdict = "right"
+    elif best[0] == 0 and equal[0] <= equal[1]:
+        verdict = "wrong"
+    return Claim(
+        report=ROW,
+        claim="So it converges faster.",
+        measured=f"At an equal learning rate it is faster beyond noise in {equal[0]} of "
+        f"{sum(equal)} comparisons, slower in {equal[1]}. With each loss at the rate that suits "
+        f"it, it is faster in {best[0]} of {sum(best)}, slower in {best[1]}, tied within noise "
+        f"in {best[2]}.",
+        verdict=verdict,
+    )
+
+
+def _wins(duels: Iterable[Duel]) -> tuple[int, int, int]:
+    """Returns how often cross-entropy is faster, squared error is, and neither is."""
+    faster = [duel.faster for duel in duels if duel.reached.any()]
+    return faster.count(CE), faster.count(SIGMOID_MSE), faster.count(None)
+
+
+def _speed(found: Sequence[Convergence]) -> str:
+    parts = []
+    for one in found:
+        for start, name in STARTS.items():
+            duels = [d for d in one.best if d.start == start]
+            ratios = text.listing([f"{d.ratio:.2f}" for d in duels])
+            parts.append(f"{ratios} ({one.task.title}, {name} start)")
+    points = text.listing([f"{d.margin * 100:g}" for d in found[0].best if d.start == "usual"])
+    return (
+        "Faster depends on what is held equal. At one small learning rate for both, the larger "
+        "slope of cross-entropy is simply a larger step. With each loss at the rate that suits it "
+        "(found on other seeds), squared error takes this many times the steps of cross-entropy "
+        f"until the training accuracy stays within {points} points of the best: "
+        f"{'; '.join(parts)}. Above 1 cross-entropy is faster; the table below says what is noise."
+    )
+
+
+def _trust(found: Sequence[Calibration]) -> str:
+    parts = [
+        f"{one.task}: {_percent(one.found[0].ece)} % and {_percent(one.found[1].ece)} % "
+        f"({_difference(one.p_value)})"
+        for one in found
+    ]
+    return (
+        "Both losses are least at the true probability, so neither should make the model too "
+        "sure. Expected calibration error on the test examples for cross-entropy and squared "
+        f"error: {'; '.join(parts)}."
+    )
+
+
+def _difference(p_value: float | None) -> str:
+    if p_value is None:
+        return "too few seeds to say whether they differ"
+    word = "different beyond noise" if p_value < 0.05 else "no difference beyond noise"
+    return f"{word}, p {text.p_value(p_value)}"
+
+
+def _table_curves() -> Table:
+    rows: list[list[str | float | int | None]] = []
+    for q in SURE_MISTAKES:
+        logit = np.array([np.log(q / (1 - q))])
+        one = np.ones(1)
+        values = [float(loss.value(logit, one)[0]) for loss in (CE, SIGMOID_MSE)]
+        slopes = [abs(float(loss.slope(logit, one)[0])) for loss in (CE, SIGMOID_MSE)]
+        rows.append([f"{q:.3g}", *values, *slopes, slopes[0] / slopes[1]])
+    return Table(
+        name="losses",
+        title="One example: loss and slope at the probability q of its true class",
+        columns=[
+            "q",
+            "Cross-entropy",
+            "Squared error",
+            "Slope of cross-entropy",
+            "Slope of squared error",
+            "Ratio of slopes",
+        ],
+        rows=rows,
+        note="Slope: size of the derivative by the logit.",
+        digits=4,
+    )
+
+
+def _table_best(found: Sequence[Convergence]) -> Table:
+    rows: list[list[str | float | int | None]] = []
+    for one in found:
+        for duel in one.best:
+            steps: list[str | float | int | None] = []
+            for rate, needed, reached in zip(duel.rates, duel.steps, duel.reached, strict=True):
+                median = int(np.median(needed))
+                missing = int((~reached).sum())
+                more = f" ({missing} of {len(reached)} not there)" if missing else ""
+                steps += [f"{rate:.3g}", f"{median}{more}"]
+            p_value = duel.p_value
+            rows.append([
+                one.task.title,
+                STARTS[duel.start],
+                f"{(one.best_accuracy - duel.margin) * 100:.1f}",
+                *steps,
+                duel.ratio,
+                text.p_value(p_value) if p_value is not None else None,
+                _faster(duel),
+            ])  # fmt: skip
+    seeds = found[0].best[0].steps.shape[1]
+    return Table(
+        name="convergence_best_rates",
+        title="Steps until a training accuracy is kept, each loss at the rate that suits it",
+        columns=[
+            "Task",
+            "Start",
+            "Accuracy, %",
+            "Rate, cross-entropy",
+            "Steps",
+            "Rate, squared error",
+            "Steps, squared error",
+            "Ratio",
+            "p",
+            "Faster",
+        ],
+        rows=rows,
+        note=f"Steps: median of {seeds} seeds. Ratio: steps of squared error by steps of "
+        "cross-entropy, geometric mean over the seeds; p: paired t-test of its logarithm. The "
+        "rates were chosen on other seeds. The start that is sure and wrong gives nearly every "
+        "example the other class, with a deviation of 4 of the logits.",
+        digits=2,
+    )
+
+
+def _faster(duel: Duel) -> str:
+    if duel.p_value is None:
+        return "too few seeds"
+    if duel.faster is None:
+        return "tied"
+    return "cross-entropy" if duel.faster is CE else "squared error"
+
+
+def _table_equal(found: Sequence[Convergence]) -> Table:
+    rates = sorted({one.learning_rate for one in found[0].trainings})
+    rows: list[list[str | float | int | None]] = []
+    for one in found:
+        for start, margin in dict.fromkeys((d.start, d.margin) for d in one.equal):
+            duels = [d for d in one.equal if (d.start, d.margin) == (start, margin)]
+            accuracy = f"{(one.best_accuracy - margin) * 100:.1f}"
+            cells = [_ratio(duel) if duel.reached.any() else None for duel in duels]
+            rows.append([f"{one.task.title}, {STARTS[start]} start, {accuracy} %", *cells])
+    return Table(
+        name="convergence_equal_rates",
+        title="The same at an equal learning rate: ratio of steps, above 1 where cross-entropy is "
+        "faster",
+        columns=["Task, start and accuracy", *(f"{rate:.3g}" for rate in rates)],
+        rows=rows,
+        note="A star marks a difference beyond noise (p < 0.05). No number: neither loss gets "
+        f"there in {found[0].budget} steps; where one does not, these steps are counted for it, "
+        "so that the true ratio is further from 1.",
+    )
+
+
+def _ratio(duel: Duel) -> str:
+    return f"{duel.ratio:.2f}{'*' if duel.faster else ''}"
+
+
+def _table_calibration(found: Sequence[Calibration]) -> Table:
+    rows: list[list[str | float | int | None]] = [
+        [
+            one.task,
+            "cross-entropy" if of_loss.loss is CE else "squared error",
+            f"{of_loss.rate:.3g}",
+            _percent(of_loss.accuracy),
+            text.number_spread(of_loss.ce, 3),
+            text.number_spread(of_loss.mse, 4),
+            _percent(of_loss.ece),
+        ]
+        for one in found
+        for of_loss in one.found
+    ]
+    return Table(
+        name="calibration",
+        title="The trained models on test examples, usual start",
+        columns=[
+            "Task",
+            "Trained with",
+            "Learning rate",
+            "Accuracy, %",
+            "Cross-entropy",
+            "Squared error",
+            "ECE, %",
+        ],
+        rows=rows,
+        note="The rate is the one with the least validation value of the loss that was trained. "
+        "ECE: expected calibration error, 15 bins. Mean ± standard deviation over the seeds.",
+    )
+
+
+def _percent(spread: Spread) -> str:
+    return text.percent_spread(spread)
