@@ -9,7 +9,7 @@ import pytest
 
 from kerasdl import recipe, record
 from kerasdl.reporting import sections
-from kerasdl.reporting.report import results_table
+from kerasdl.reporting.tables import brief_table, results_table
 from kerasdl.studies import experiment_command
 from kerasdl.studies.options import make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
@@ -72,7 +72,7 @@ def test_readme_and_figures_belong_to_the_results(folder):
 def test_the_projects_readme_has_the_records_table(folder):
     result = record.read(folder / "results.json")
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert between(text, ids(folder)) == results_table(result).strip()
+    assert between(text, ids(folder)) == brief_table(result).strip()
 
 
 @pytest.mark.parametrize("folder", FINDINGS, ids=ids)

@@ -17,11 +17,11 @@ from kerasdl.studies.options import App
 from kerasdl.training.settings import Training
 
 _PLAIN = Training(
-    epochs=20, batch_size=128, optimizer="adamw", learning_rate=1e-3, schedule="cosine"
+    epochs=20, batch_size=64, optimizer="adamw", learning_rate=1e-3, schedule="cosine"
 )
 # What makes a perceptron blind to where exactly the ink is (Simard, Steinkraus, Platt 2003).
 _DEFORMED = msgspec.structs.replace(
-    _PLAIN, epochs=60, shift=1, rotation=10.0, elastic=2.0, weight_decay=1e-2
+    _PLAIN, epochs=40, batch_size=128, shift=1, rotation=10.0, elastic=2.0, weight_decay=1e-2
 )
 TRAINING = {
     "mlp1": _PLAIN,
@@ -29,10 +29,13 @@ TRAINING = {
     "deformed": _DEFORMED,
     "mlp": _PLAIN,
     # Report B trains for 10 epochs.
-    "cnn": msgspec.structs.replace(_PLAIN, epochs=10, learning_rate=2e-3, shift=1),
-    "lenet5": msgspec.structs.replace(_PLAIN, epochs=10, learning_rate=2e-3, shift=1),
+    "cnn": msgspec.structs.replace(_PLAIN, epochs=10, batch_size=128, learning_rate=2e-3, shift=1),
+    "lenet5": msgspec.structs.replace(
+        _PLAIN, epochs=10, batch_size=128, learning_rate=2e-3, shift=1
+    ),
 }
 
+# 5 000 validation images, as most publications hold out.
 _COMMON = {
     "networks": {"dropout": "mlp1", "deformed": "mlp1"},
     "settings": {
@@ -56,12 +59,12 @@ APP = App(
         "default": {
             **_COMMON,
             "models": ["mlp1", "dropout", "mlp", "cnn"],
-            "data": {"dataset": "mnist"},
+            "data": {"dataset": "mnist", "validation_fraction": 1 / 12},
         },
         "full": {
             **_COMMON,
             "models": ["mlp1", "dropout", "deformed", "mlp", "cnn", "lenet5"],
-            "data": {"dataset": "mnist"},
+            "data": {"dataset": "mnist", "validation_fraction": 1 / 12},
             "seeds": 5,
         },
     },

@@ -156,6 +156,20 @@ def results(record: Record) -> Table:
     return Table(header=header, rows=rows, strong=frozenset(strong), words=words)
 
 
+def brief_table(record: Record) -> str:
+    """Returns the main figures of a record as a Markdown table, for a page that quotes several."""
+    whole = results(record)
+    wanted = ["Model", "Test accuracy, %", "Data", "Parameters", "Epochs", "Train time"]
+    columns = [whole.header.index(title) for title in wanted if title in whole.header]
+    chosen = Table(
+        header=[whole.header[j] for j in columns],
+        rows=[[row[j] for j in columns] for row in whole.rows],
+        strong=frozenset((i, columns.index(j)) for i, j in whole.strong if j in columns),
+        words=frozenset(columns.index(j) for j in whole.words if j in columns),
+    )
+    return chosen.markdown()
+
+
 def results_table(record: Record) -> str:
     """Returns the results as a Markdown table, to be shown wherever the record is quoted."""
     return results(record).markdown()
