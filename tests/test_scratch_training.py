@@ -188,6 +188,9 @@ def test_a_training_that_diverges_ends_and_says_so(data):
     assert history.diverged
     assert len(history.loss) < 50
     assert history.kept == {}
+    # Its answers are no numbers either, and no warnings.
+    assert not np.isfinite(ours.evaluate(*data)[0])
+    assert not np.isfinite(ours.predict_proba(data[0])).all()
 
 
 def test_threads_are_limited_inside_and_restored():

@@ -19,6 +19,10 @@ ROWS_AT_ONCE = 1000
 """Examples that a prediction takes through the network together: their outputs fit the cache."""
 
 
+# A network whose training diverged answers with inf and nan, as in Keras, not with warnings.
+_silent = np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
 class Network:
     """A classifier: dense hidden layers of one activation, then logits for softmax.
 
@@ -150,6 +154,7 @@ class Network:
         self.backward(inputs)
         return loss, logits
 
+    @_silent
     def logits(self, inputs: npt.ArrayLike) -> Floats:
         """Computes the logits of any number of examples, without touching the training step.
 
@@ -170,6 +175,7 @@ class Network:
             results[start : start + ROWS_AT_ONCE] = values
         return results
 
+    @_silent
     def predict_proba(self, inputs: npt.ArrayLike) -> Floats:
         """Computes the classes' probabilities: softmax of the logits.
 
@@ -183,6 +189,7 @@ class Network:
         softmax(results)
         return results
 
+    @_silent
     def evaluate(self, inputs: npt.ArrayLike, labels: Labels) -> tuple[float, float]:
         """Scores the network.
 
