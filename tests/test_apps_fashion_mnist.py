@@ -52,8 +52,9 @@ def test_weights_are_saved_at_the_chosen_epochs_and_are_what_was_scored(scratch)
 
 
 def test_every_start_and_rate_has_a_row(scratch):
-    rows = rows_of(scratch / "sigmoid.csv")
+    rows = rows_of(scratch / "starts.csv")
     starts = {row["First weights"] for row in rows}
+    assert len(rows) == 7 * (4 + 1)
     assert starts == {"zero", "0.01 * randn", "0.1 * randn", "randn", "rand", "glorot", "he"}
     zero = next(row for row in rows if row["First weights"] == "zero")
     assert float(zero["Gradient of the first layer"]) == 0.0

@@ -9,6 +9,7 @@ import numpy as np
 from kerasdl.evaluation.significance import spread
 from kerasdl.reporting.figures import style
 from kerasdl.sections import Claim, Figure, Section, Table
+from kerasdl.studies import from_scratch_why
 from kerasdl.studies.experiment import Context
 
 TITLES = {"numpy": "by hand (NumPy)", "keras": "Keras", "sklearn": "scikit-learn"}
@@ -46,9 +47,9 @@ def sections(
     """
     real = context.info is not None and context.info.source != "synthetic"
     found = [_compared(context, results, real)]
-    found.append(_why_sigmoid(context, causes["sigmoid"], real))
+    found.append(from_scratch_why.starts(context, causes["starts"], real))
     if "scikit-learn" in causes:
-        found.append(_why_scikit_learn(causes["scikit-learn"], real))
+        found.append(from_scratch_why.scikit_learn(causes["scikit-learn"], real))
     return found
 
 
@@ -139,118 +140,6 @@ def _verdicts(plan: Any, results: Results) -> list[Claim]:
     return claims
 
 
-def _why_sigmoid(context: Context, rows: Sequence[Mapping[str, Any]], real: bool) -> Section:
-    chance = 1 / context.images[0].num_classes
-    stuck = [row for row in rows if _accuracy(row) < chance + 0.05]
-    best = max(rows, key=_accuracy)
-    small = next(
-        row
-        for row in rows
-        if (row["initializer"], row["scale"], row["rate"]) == ("normal", 0.01, 0.1)
-    )
-    table = Table(
-        name="sigmoid",
-        title="The sigmoid network after a short training, by its first weights",
-        columns=[
-            "First weights",
-            "Learning rate",
-            "Gradient of the first layer",
-            "Gradient of the last layer",
-            "Validation loss",
-            "Validation accuracy, %",
-        ],
-        rows=[
-            [
-                _start(row),
-                f"{row['rate']:g}",
-                row["first_gradient"],
-                row["last_gradient"],
-                row["loss"],
-                None if row["accuracy"] is None else 100 * row["accuracy"],
-            ]
-            for row in rows
-        ],
-        note=f"{context.plan.short_epochs} epochs of {context.plan.short_size} images, by hand in "
-        "NumPy. Gradients: norms of the weights' gradients in the first step.",
-    )
-    shrinks = small["first_gradient"] / max(small["last_gradient"], 1e-300)
-    text = (
-        f"{len(stuck)} of {len(rows)} combinations stayed at chance. From 0.01 * randn the "
-        f"first layer's gradient is {shrinks:.1e} times the last layer's: every sigmoid layer "
-        "multiplies it by its derivative, at most 1/4, and by its small weights. The best "
-        f"combination here, {_start(best)} at rate {best['rate']:g}, came to "
-        f"{100 * _accuracy(best):.1f} % in the same time."
-    )
-    claim = Claim(
-        report="E, row 13",
-        claim="The sigmoid network stays at 10 % after 50 and 100 epochs.",
-        measured=f"A matter of first weights and rate: 0.01 * randn at 0.1 gives "
-        f"{100 * _accuracy(small):.1f} %, {_start(best)} at {best['rate']:g} gives "
-        f"{100 * _accuracy(best):.1f} % after {context.plan.short_epochs} short epochs.",
-        verdict="partly right" if _accuracy(small) < chance + 0.05 else "wrong",
-    )
-    return Section(
-        title="Why the sigmoid network stayed at chance",
-        text=[text],
-        claims=[claim] if real else [],
-        tables=[table],
-    )
-
-
-def _why_scikit_learn(rows: Sequence[Mapping[str, Any]], real: bool) -> Section:
-    lost = [row for row in rows if row["accuracy"] is None or row["accuracy"] < 0.2]
-    table = Table(
-        name="scikit-learn",
-        title="scikit-learn's network after a short training, by input, momentum and rate",
-        columns=["Activation", "Pixels", "Momentum", "Learning rate", "Validation accuracy, %"],
-        rows=[
-            [
-                row["activation"],
-                row["pixels"],
-                f"{row['momentum']:g}",
-                f"{row['rate']:g}",
-                None if row["accuracy"] is None else 100 * row["accuracy"],
-            ]
-            for row in rows
-        ],
-        note="No number: the weights were no longer finite and scikit-learn stopped.",
-        digits=1,
-    )
-
-    def failures(**wanted: Any) -> str:
-        chosen = [row for row in rows if all(row[key] == value for key, value in wanted.items())]
-        return f"{sum(row in lost for row in chosen)} of {len(chosen)}"
-
-    unbounded = [row for row in lost if row["activation"] != "tanh"]
-    text = (
-        f"{len(lost)} of {len(rows)} combinations failed (not finite, or below 20 %): with pixels "
-        f"0..255 {failures(pixels='0..255')}, with 0..1 {failures(pixels='0..1')}; with rate 0.1 "
-        f"{failures(rate=0.1)}, with 0.001 {failures(rate=0.001)}. ReLU and linear layers pass on "
-        "whatever size comes in, so that raw pixels or a velocity of ten gradients (momentum 0.9) "
-        "make a step of rate 0.1 overshoot; tanh saturates instead of overflowing."
-    )
-    good = max(
-        (row for row in rows if row["activation"] == "relu"),
-        key=_accuracy,
-    )
-    claim = Claim(
-        report="E, row 14",
-        claim="scikit-learn's ReLU and linear networks diverge (accuracy 0.0).",
-        measured=f"They do in {len(unbounded)} of "
-        f"{sum(row['activation'] != 'tanh' for row in rows)} combinations of input, momentum and "
-        f"rate; ReLU on pixels {good['pixels']} with momentum {good['momentum']:g} at rate "
-        f"{good['rate']:g} gives {100 * _accuracy(good):.1f} %. The settings "
-        "fail, not the program.",
-        verdict="partly right" if unbounded else "wrong",
-    )
-    return Section(
-        title="Why scikit-learn's ReLU diverged",
-        text=[text],
-        claims=[claim] if real else [],
-        tables=[table],
-    )
-
-
 def _curves(context: Context, results: Results) -> Figure:
     plan = context.plan
     assert context.info is not None
@@ -290,15 +179,6 @@ def _curves(context: Context, results: Results) -> Figure:
 
 def _runs(results: Results, program: str, activation: str) -> list[Mapping[str, Any]]:
     return [r for r in results if (r["program"], r["activation"]) == (program, activation)]
-
-
-def _accuracy(row: Mapping[str, Any]) -> float:
-    return -1.0 if row["accuracy"] is None else float(row["accuracy"])
-
-
-def _start(row: Mapping[str, Any]) -> str:
-    name = {"normal": "randn", "random": "rand"}.get(row["initializer"], row["initializer"])
-    return name if row["scale"] == 1 else f"{row['scale']:g} * {name}"
 
 
 def _mean(values: Sequence[float]) -> float:
