@@ -20,9 +20,7 @@ _PLAIN = Training(
     epochs=20, batch_size=64, optimizer="adamw", learning_rate=1e-3, schedule="cosine"
 )
 # What makes a perceptron blind to where exactly the ink is (Simard, Steinkraus, Platt 2003).
-_DEFORMED = msgspec.structs.replace(
-    _PLAIN, epochs=40, batch_size=128, shift=1, rotation=10.0, elastic=2.0, weight_decay=1e-2
-)
+_DEFORMED = msgspec.structs.replace(_PLAIN, epochs=40, batch_size=128, shift=1, elastic=1.0)
 TRAINING = {
     "mlp1": _PLAIN,
     "dropout": msgspec.structs.replace(_PLAIN, epochs=40, weight_decay=1e-2),
@@ -41,7 +39,7 @@ _COMMON = {
     "settings": {
         "mlp1": {"width": 800},
         "dropout": {"width": 800, "dropout": 0.5},
-        "deformed": {"width": 800, "dropout": 0.3},
+        "deformed": {"width": 800},
         "mlp": {"units": [256, 128]},
     },
 }
