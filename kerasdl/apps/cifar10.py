@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kerasdl.record import Reported
-from kerasdl.studies import command
+from kerasdl.studies import activations, command, depth
 from kerasdl.studies.options import App
 from kerasdl.training.settings import Training
 
@@ -56,7 +56,8 @@ TRAINING = {
     "alexnet": msgspec.structs.replace(_RESNET, learning_rate=0.01),
     "vgg16": _RESNET,
     "resnet18": _RESNET,
-    "resnet20": _RESNET,
+    # Ends within the hour on two cores.
+    "resnet20": msgspec.structs.replace(_RESNET, epochs=55),
     "resnet50": _RESNET,
     "resnet101": _RESNET,
     "shufflenet": _RESNET,
@@ -98,6 +99,7 @@ APP = App(
     reported=[
         Reported("He et al. 2016, table 6", "resnet20", 0.9125),
     ],
+    experiments=[activations.EXPERIMENT, depth.EXPERIMENT],
 )
 
 

@@ -99,7 +99,9 @@ class _Pair:
         return spread(self.differences).mean
 
 
-def _pair(models: tuple[str, str], first: dict[int, Bools], second: dict[int, Bools]) -> _Pair:
+def _pair(
+    models: tuple[str, str], first: Mapping[int, Bools], second: Mapping[int, Bools]
+) -> _Pair:
     seeds = [seed for seed in first if seed in second]
     only_first = [int(np.sum(first[seed] & ~second[seed])) for seed in seeds]
     only_second = [int(np.sum(second[seed] & ~first[seed])) for seed in seeds]
@@ -134,6 +136,18 @@ def compare_all(runs: Sequence[Run], predictions: Predictions) -> list[Compariso
             if scores is not None:
                 answer = scores.argmax(axis=1) == predictions.labels
                 right.setdefault(name, {})[run.seed] = answer
+    return compare_answers(right)
+
+
+def compare_answers(right: Mapping[str, Mapping[int, Bools]]) -> list[Comparison]:
+    """Compares every two models by which test images each answers rightly.
+
+    Args:
+        right: By model and seed a bool array (n,), over the same images in the same order.
+
+    Returns:
+        One comparison per pair with a common seed, in the order of the models.
+    """
     pairs = [
         _pair((one, other), right[one], right[other])
         for one, other in itertools.combinations(right, 2)

@@ -36,6 +36,10 @@ class Compiled:
         self.score = tf.function(self._score, reduce_retracing=True, autograph=False)
         self.predict = tf.function(self._predict, reduce_retracing=True, autograph=False)
         self.finite = tf.function(self._finite, autograph=False)
+        for function in (self.score, self.predict, self.finite):
+            # Each object has its own models and is traced for them; TensorFlow, which counts by
+            # the code, would warn a user of the sixth.
+            function._omit_frequent_tracing_warning = True
 
     def train(
         self, train: Examples, training: Training, seed: int
