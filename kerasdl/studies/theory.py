@@ -36,7 +36,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     seeds: Annotated[int, Meta(ge=1, le=1000, description="train each loss N times")] = 5
     rates: Annotated[
         tuple[Rate, ...], Meta(min_length=1, description="learning rates of logistic regression")
-    ] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+    ] = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
     steps: Annotated[int, Meta(ge=10, le=10**6, description="steps of each training")] = 1500
     batch_size: Annotated[int, Meta(ge=1, description="examples in a batch")] = 64
     points: Annotated[
@@ -219,8 +219,8 @@ def _convexity(context: Context) -> Section:
             Figure(
                 file=f"figures/{name}",
                 alt=f"Smallest eigenvalue of the Hessian by loss and number of layers, {one.task}.",
-                caption="One dot per random point. Green: no negative eigenvalue; red: at least "
-                "one, so the loss is not convex; the share of red points stands above.",
+                caption="One dot per random point. Green: no negative eigenvalue; orange: at "
+                "least one, so the loss is not convex; their share stands above.",
             )
         )
     convexity_figures.segments(folder / "midpoints.png", measured[0], found[0], labels[0])

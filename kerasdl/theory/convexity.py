@@ -45,8 +45,13 @@ class Midpoint:
     @property
     def refutes(self) -> bool:
         """Whether the gap is more than rounding."""
+        return self.excess > ROUNDING
+
+    @property
+    def excess(self) -> float:
+        """The gap as a share of the largest of the three losses."""
         largest = max(abs(self.middle), abs(self.ends[0]), abs(self.ends[1]))
-        return self.gap > ROUNDING * largest
+        return self.gap / largest if largest else 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +71,7 @@ class Case:
         pairs: Pairs whose ends and midpoint are all defined.
         open_midpoints: Pairs whose ends are defined and whose midpoint is not.
         refuting: Pairs that refute convexity.
-        worst: The pair with the largest gap; None without any pair.
+        worst: The pair with the largest excess; None without any pair.
     """
 
     loss: Loss
@@ -97,6 +102,7 @@ class Convexity:
     """All cases of one task.
 
     Args:
+        name: The task's name, for files.
         task: The task's title.
         features: Principal components that the networks see.
         examples: Number of examples.
@@ -105,6 +111,7 @@ class Convexity:
         cases: One case per loss and depth, depth changing fastest.
     """
 
+    name: str
     task: str
     features: int
     examples: int
@@ -153,7 +160,7 @@ def measure(
             network = LinearNetwork(components, depth, width)
             cases.append(_case(network, loss, features, labels, points, seed))
             tick()
-    return Convexity(task.title, components, len(labels), width, points, tuple(cases))
+    return Convexity(task.name, task.title, components, len(labels), width, points, tuple(cases))
 
 
 def draw(network: LinearNetwork, seed: int) -> Floats:
@@ -265,5 +272,5 @@ def _case(
         pairs=len(defined),
         open_midpoints=len(pairs) - len(defined),
         refuting=sum(one.refutes for one in defined),
-        worst=max(defined, key=lambda one: one.gap, default=None),
+        worst=max(defined, key=lambda one: one.excess, default=None),
     )

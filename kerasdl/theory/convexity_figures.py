@@ -49,7 +49,7 @@ def eigenvalues(path: Path, found: Convexity, dataset: DatasetInfo | str) -> Non
             axes.set_yscale("symlog", linthresh=LINEAR)
             axes.set_xticks(range(len(depths)), [str(depth) for depth in depths])
             axes.set_xlabel("Layers")
-            axes.set_title(f"{loss.title}\n", fontsize=8.5)
+            axes.set_title(f"{loss.title}\n", fontsize=8)
         grid[0].set_ylabel("Smallest eigenvalue")
 
 

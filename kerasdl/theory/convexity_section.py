@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from kerasdl.reporting import text
 from kerasdl.sections import Claim, Figure, Section, Table, Verdict
 from kerasdl.theory.convexity import Case, Convexity
 from kerasdl.theory.losses import CE, CLIPPED_CE, MSE, RAW_CE, SIGMOID_MSE, Loss
@@ -28,7 +29,8 @@ def section(
             "output is linear in them, and both losses are convex in the output. With two layers "
             "or more neither is, whatever the loss: the output holds products of weights. Turning "
             "the sign of a hidden unit's weights on both sides leaves the network's answers as "
-            "they are; half-way between the two networks the unit is dead, and the loss higher.",
+            "they are; half-way between the two networks the unit is dead, and the loss higher "
+            "where the unit was of use.",
             "Two searches say so with numbers: the smallest eigenvalue of the exact Hessian "
             "(float64) at random points, where one negative value refutes convexity, and the "
             "loss half-way between two points, where one value above the mean of the ends does. "
@@ -52,30 +54,30 @@ def _claims(found: Sequence[Convexity]) -> list[Claim]:
     return [
         Claim(
             report="A, row 2",
-            claim="With linear activations, MSE and cross-entropy are both convex: one layer.",
-            measured=f"{_least(shallow[MSE], 'MSE')}; {_least(shallow[CE], 'cross-entropy')}; "
+            claim="With linear activations MSE and cross-entropy are both convex. One layer:",
+            measured=f"MSE: {_least(shallow[MSE])}; cross-entropy: {_least(shallow[CE])}; "
             f"{_pairs([*shallow[MSE], *shallow[CE]])}.",
             verdict="right" if one_layer_convex else "wrong",
         ),
         Claim(
             report="A, row 2",
-            claim="The same for two layers and more.",
-            measured=f"{_least(deep[MSE], 'MSE')}; {_least(deep[CE], 'cross-entropy')}; "
+            claim="With linear activations both are convex. Two layers and more:",
+            measured=f"MSE: {_least(deep[MSE])}; cross-entropy: {_least(deep[CE])}; "
             f"{_pairs([*deep[MSE], *deep[CE]])}.",
             verdict=_verdict(some_deep_convex),
         ),
         Claim(
             report="B, theory",
             claim="MSE is convex for deep linear networks.",
-            measured=f"{_least(deep[MSE], 'MSE')}. {_example(deep[MSE])}",
+            measured=f"Two layers and more: {_least(deep[MSE])}. {_example(deep[MSE])}",
             verdict=_verdict(not _refuted(deep[MSE])),
         ),
         Claim(
             report="B, theory",
             claim="Cross-entropy is not convex for them, because of the logarithm.",
-            measured=f"{_least(deep[CE], 'Cross-entropy, two layers and more')}; but one layer, "
-            f"with the same logarithm: {_least(shallow[CE], 'cross-entropy')}. The products of "
-            "weights are the reason, and they spoil MSE as well.",
+            measured=f"Two layers and more: {_least(deep[CE])}. One layer, with the same "
+            f"logarithm: {_least(shallow[CE])}. The products of weights are the reason, and "
+            "they spoil MSE as well.",
             verdict="wrong"
             if not _refuted(deep[CE])
             else "right"
@@ -85,8 +87,8 @@ def _claims(found: Sequence[Convexity]) -> list[Claim]:
         Claim(
             report="C, theory",
             claim="MSE is convex, by its second derivatives.",
-            measured=f"One layer: {_least(shallow[MSE], 'MSE')}; two and more: "
-            f"{_least(deep[MSE], 'MSE')}. The second derivative by the output is positive, by the "
+            measured=f"One layer: {_least(shallow[MSE])}; two and more: "
+            f"{_least(deep[MSE])}. The second derivative by the output is positive, by the "
             "parameters of several layers it is not.",
             verdict=_both(_refuted(shallow[MSE]), _refuted(deep[MSE])),
         ),
@@ -102,8 +104,9 @@ def _claim_raw(shallow: dict[Loss, list[Case]]) -> Claim:
         report="C, theory",
         claim="Cross-entropy without a sigmoid is not convex.",
         measured=f"{_percent(undefined)} of freely drawn one-layer networks ask it for the "
-        f"logarithm of zero or less. Where it has a value: {_least(raw, 'one layer')}; "
-        f"{_pairs(raw)}. Cut off as Keras does: {_pairs(clipped)}.",
+        "logarithm of zero or less: there it is no function at all. Where it has a value its "
+        f"second derivative by the output, 1/f², is positive; {_least(raw)}; {_pairs(raw)}. Cut "
+        f"off at 1e−7, as Keras does: {_pairs(clipped)}.",
         verdict="not defined" if undefined > _POSSIBLE else verdict,
     )
 
@@ -131,13 +134,22 @@ def _both(shallow_refuted: bool, deep_refuted: bool) -> Verdict:
     return "partly right"
 
 
-def _least(cases: Sequence[Case], name: str) -> str:
+def _least(cases: Sequence[Case]) -> str:
     least = min(float(case.smallest.min()) for case in cases)
     points = sum(len(case.smallest) for case in cases)
     negative = sum(round(case.negative * len(case.smallest)) for case in cases)
+    return f"smallest eigenvalue {_number(least)}, negative at {negative} of {points} points"
+
+
+def _number(value: float) -> str:
+    """Returns a number of any size without powers of ten."""
+    if abs(value) >= 100:
+        return text.count(round(value)).replace("-", text.MINUS)
     return (
-        f"{name}: smallest eigenvalue {least:.2g}, negative at {negative} of {points} points"
-    ).replace("-", "\u2212")
+        f"{value:.1f}".replace("-", text.MINUS)
+        if abs(value) >= 1
+        else (f"{value:.4f}".replace("-", text.MINUS))
+    )
 
 
 def _pairs(cases: Sequence[Case]) -> str:
@@ -150,7 +162,7 @@ def _example(cases: Sequence[Case]) -> str:
     pairs = [case.worst for case in cases if case.worst and case.worst.refutes]
     if not pairs:
         return "No pair of points refutes it."
-    worst = max(pairs, key=lambda one: one.gap / sum(one.ends))
+    worst = max(pairs, key=lambda one: one.excess)
     return (
         f"Two networks with the losses {worst.ends[0]:.3g} and {worst.ends[1]:.3g} have "
         f"{worst.middle:.3g} half-way between them."
@@ -161,7 +173,7 @@ def _sigmoid(found: Sequence[Convexity]) -> str:
     cases = _of(found, SIGMOID_MSE, deep=False)
     return (
         "Logistic regression is convex with cross-entropy only. With squared error behind the "
-        f"sigmoid one layer is enough to lose it: {_least(cases, 'one layer')}, and "
+        f"sigmoid one layer is enough to lose it: {_least(cases)}, and "
         f"{_pairs(cases)}."
     )
 
@@ -192,7 +204,7 @@ def _percent(share: float) -> str:
 
 def _table_pockets(pockets: Sequence[Pocket]) -> Table:
     def numbers(point: Sequence[float]) -> str:
-        return ", ".join(f"{value:g}" for value in point).replace("-", "\u2212")
+        return ", ".join(f"{value:g}" for value in point).replace("-", "−")
 
     return Table(
         name="counterexamples",
@@ -234,12 +246,12 @@ def _table(found: Convexity) -> Table:
             case.parameters,
             f"{case.undefined * 100:.0f}",
             f"{case.negative * 100:.0f}",
-            f"{case.smallest.min():.2g}".replace("-", "\u2212"),
+            _number(float(case.smallest.min())),
             f"{case.refuting} / {case.pairs}",
             *((*worst.ends, worst.middle) if worst else (None, None, None)),
         ])  # fmt: skip
     return Table(
-        name=f"convexity_{found.task}",
+        name=f"convexity_{found.name}",
         title=f"{found.task}: {found.examples} examples, {found.features} principal components, "
         f"{found.width} units in each hidden layer, {found.points} points",
         columns=[
@@ -255,7 +267,8 @@ def _table(found: Convexity) -> Table:
             "Loss half-way",
         ],
         rows=rows,
-        note="Not defined: freely drawn points without a value. Negative: points with a negative "
+        note="Raw cross-entropy takes the linear output for the probability; cut off: at 1e−7 "
+        "and 1 − 1e−7, as Keras does. Not defined: freely drawn points without a value. Negative: points with a negative "
         "eigenvalue. Midpoints above: pairs whose midpoint lies above the mean of its ends, of "
         "all pairs with values; then the pair where it lies above (or, in a convex case, comes "
         "nearest to it) by most.",

@@ -32,7 +32,7 @@ def section(found: Sequence[Family], figures: Sequence[Figure]) -> Section:
     return Section(
         title="Cross-entropy, divergence and entropy",
         text=[
-            "The cross-entropy of P and Q is the Kullback-Leibler divergence from Q to P plus the "
+            "The cross-entropy of P and Q is the Kullback-Leibler divergence KL(P‖Q) plus the "
             "entropy of P. Training changes Q only, so both losses have the same gradient and the "
             "same minimum, where Q = P. The minimum of the divergence is 0; that of cross-entropy "
             "is the entropy of P, which is 0 for one-hot labels and not for smoothed ones: a "
@@ -78,11 +78,11 @@ def section(found: Sequence[Family], figures: Sequence[Figure]) -> Section:
                         one.cross_entropy,
                         one.divergence,
                         one.entropy,
-                        f"{one.error:.1e}".replace("-", "\u2212"),
+                        f"{one.error:.1e}".replace("-", "−"),
                     ]
                     for one in found
                 ],
-                note="Error: of CE = KL + entropy, in one pair; float64 rounds at 1e\u221216.",
+                note="Error: of CE = KL + entropy, in one pair; float64 rounds at 1e−16.",
                 digits=4,
             )
         ],

@@ -118,7 +118,7 @@ RAW_CE = Loss(
 )
 CLIPPED_CE = Loss(
     "clipped_ce",
-    "Raw cross-entropy, cut off (Keras)",
+    "Raw cross-entropy, cut off",
     lambda f, y: -np.log(_clipped(f, y)),
     lambda f, y: -_sign(y) / _clipped(f, y) * _inside(f),
     lambda f, y: _clipped(f, y) ** -2.0 * _inside(f),

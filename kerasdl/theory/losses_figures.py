@@ -133,7 +133,7 @@ def _by_rate(
     margin: float,
     best: Duel,
 ) -> None:
-    from matplotlib.ticker import NullFormatter, ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
     target = found.best_accuracy - margin
     for index, loss in enumerate(PAIR):
@@ -149,6 +149,7 @@ def _by_rate(
     axes.axhline(found.budget, color=style.MUTED, lw=0.8, ls=(0, (3, 2)))
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.yaxis.set_major_formatter(ScalarFormatter())
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("Learning rate (dashed: not reached)")

@@ -15,7 +15,7 @@ class Task:
     """A task with two classes, in three disjoint parts.
 
     Args:
-        name: A short name for files and tables.
+        name: "images" or "table", for files.
         title: The name for people, e.g. "MNIST, 3 against 8".
         train: Features (n, d) and labels (n,), float64; labels are 0.0 or 1.0.
         validation: The same for the examples that choices are made on.
@@ -57,7 +57,7 @@ def of_images(dataset: Dataset, splits: Splits, *, seed: int = 0) -> Task:
             )
     generator = np.random.default_rng(seed)
     train, validation, test = (_pixels(part, generator) for part in parts.values())
-    return Task(dataset.name, dataset.title, train, validation, test)
+    return Task("images", dataset.title, train, validation, test)
 
 
 def breast_cancer(*, seed: int = 0) -> Task | None:
@@ -87,7 +87,7 @@ def breast_cancer(*, seed: int = 0) -> Task | None:
     mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
     features = (features - mean) / deviation
     return Task(
-        name="breast_cancer",
+        name="table",
         title="Wisconsin breast cancer",
         train=(features[train], labels[train]),
         validation=(features[validation], labels[validation]),
