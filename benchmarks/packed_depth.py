@@ -58,7 +58,7 @@ class SecondTape(keras.callbacks.Callback):
         """Makes a model that gives the hidden layers' outputs, too."""
         self.dense = [layer for layer in self.model.layers if hasattr(layer, "kernel")]
         outputs = [self.model.outputs[0], *(layer.output for layer in self.dense[:-1])]
-        self.parts = keras.Model(self.model.inputs, outputs)
+        self.parts = keras.Model(self.model.inputs[0], outputs)
 
     def of_batch(self, images, labels):
         """Returns norms and means of gradients and weights, and who is dead in this batch."""

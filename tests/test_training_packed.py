@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.datasets.dataset import Examples
 from kerasdl.models.labels import with_class_names
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
@@ -62,9 +63,12 @@ def assert_each_is_its_own_training(makers, trainings, train, tolerance, validat
 
 @pytest.fixture
 def float64():
+    before = keras.config.dtype_policy()
     keras.config.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
     yield
     keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy(before)
 
 
 # An epsilon above Keras's 1e-7: where the parts of a gradient cancel out, Adam divides what
@@ -195,15 +199,15 @@ def test_dropout_keeps_its_share_and_the_mean(examples):
 
 def test_a_model_that_fails_does_not_harm_the_others(examples):
     train, held_out = examples(50, SHAPE), examples(20, SHAPE, seed=1)
-    sgd = Training(epochs=3, batch_size=16, optimizer="sgd", schedule="constant")
-    rates = [1e-2, 3e37, 1e-2]
-    trainings = [Training(**{**vars_of(sgd), "learning_rate": rate}) for rate in rates]
-    packed = Packed([sequential(8, 8, seed=seed) for seed in range(3)], trainings)
+    training = Training(epochs=3, batch_size=16, optimizer="sgd", schedule="constant")
+    models = [sequential(8, 8, seed=seed) for seed in range(3)]
+    models[1].layers[2].kernel.assign(np.full((36, 8), 1e38))
+    packed = Packed(models, [training] * 3)
     histories = packed.fit(train, seed=3, validation=held_out)
     assert list(packed.failed) == [1]
     assert "became nan or infinite in epoch 1" in packed.failed[1]
     assert np.isnan(histories[1]["val_loss"]).all()
-    good = Packed([sequential(8, 8, seed=seed) for seed in (0, 2)], [trainings[0]] * 2)
+    good = Packed([sequential(8, 8, seed=seed) for seed in (0, 2)], [training] * 2)
     expected = good.fit(train, seed=3, validation=held_out)
     for place, other in ((0, 0), (2, 1)):
         assert len(histories[place]["loss"]) == 3
@@ -211,12 +215,10 @@ def test_a_model_that_fails_does_not_harm_the_others(examples):
             np.testing.assert_allclose(histories[place][name], values, rtol=1e-5)
 
 
-def vars_of(training):
-    return {name: getattr(training, name) for name in training.__struct_fields__}
-
-
 def test_patience_keeps_the_best_epoch_as_the_engine_does(examples):
-    train, held_out = examples(30, SHAPE), examples(20, SHAPE, seed=1)
+    train, other = examples(30, SHAPE), examples(20, SHAPE, seed=1)
+    # What is learned makes the validation worse.
+    held_out = Examples(other.images, (other.labels + 1) % 3)
     base = {"epochs": 12, "batch_size": 8, "optimizer": "adam", "schedule": "constant"}
     trainings = [
         Training(**base, learning_rate=0.3, patience=2),
@@ -228,7 +230,7 @@ def test_patience_keeps_the_best_epoch_as_the_engine_does(examples):
     packed = assert_each_is_its_own_training(makers, trainings, train, tolerance, held_out)
     lengths = [len(history["loss"]) for history in packed.histories]
     assert lengths[0] < 12
-    assert lengths[1:] == [12, 12]
+    assert lengths[2] == 12
 
 
 def test_callbacks_see_the_means_and_can_stop(examples):

@@ -17,7 +17,12 @@ from kerasdl.training.settings import Training
 
 SHAPE = (6, 6, 1)
 TRAINING = Training(
-    epochs=2, batch_size=16, optimizer="adam", learning_rate=3e-3, schedule="constant"
+    # Adam would turn rounding errors of gradients that cancel out into updates.
+    epochs=2,
+    batch_size=16,
+    optimizer="sgd",
+    learning_rate=1e-2,
+    schedule="constant",
 )
 L = keras.layers
 
@@ -27,11 +32,11 @@ def model(activation="relu", norm=False, seed=0):
     keras.utils.set_random_seed(seed)
     layers = [keras.Input(SHAPE), L.Rescaling(1 / 255), L.Flatten()]
     layers.append(L.Dense(8, activation=activation, kernel_regularizer="l2", name="one"))
-    layers += [L.Dense(6, name="two")]
+    layers += [L.Dense(6, use_bias=not norm, name="two")]
     layers += [L.BatchNormalization()] if norm else []
     layers += [L.Activation(activation), L.Dense(3, name="three")]
     made = keras.Sequential(layers)
-    made.get_layer("one").bias.assign([-100.0, 100.0, *[0.0] * 6])
+    made.get_layer("one").bias.assign([-100.0, 10.0, *[0.0] * 6])
     compile_model(made, TRAINING, 40)
     return made
 
@@ -42,14 +47,14 @@ def by_hand(network, train, sides):
 
     kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
     watched = [network.get_layer("one"), next(x for x in network.layers if type(x) is L.Activation)]
-    parts = keras.Model(network.inputs, [network.outputs[0], *(x.output for x in watched)])
+    parts = keras.Model(network.inputs[0], [network.outputs[0], *(x.output for x in watched)])
     epochs, entries = [], []
     for epoch in range(TRAINING.epochs):
         order, steps, seen, all_gradients = epoch_order(len(train), 3, epoch), [], [], []
         for first in range(0, len(train), 16):
             batch = order[first : first + 16]
             with tf.GradientTape() as tape:
-                logits, *outputs = parts(train.images[batch], training=True)
+                logits, *outputs = parts(train.images[batch].astype("float32"), training=True)
                 loss = network.compute_loss(None, train.labels[batch], logits)
             gradients = tape.gradient(loss, network.trainable_variables)
             before = [kernel.numpy() for kernel in kernels]
@@ -86,7 +91,7 @@ def by_hand(network, train, sides):
 def assert_close(found, expected):
     for place, quantity in enumerate(QUANTITIES):
         np.testing.assert_allclose(
-            found[:, place], expected[:, place], rtol=2e-4, atol=1e-8, err_msg=quantity
+            found[:, place], expected[:, place], rtol=1e-3, atol=1e-6, err_msg=quantity
         )
 
 

@@ -1,5 +1,6 @@
 """The update rules of Keras's optimizers, fused, for many models at a time."""
 
+import math
 from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -68,8 +69,12 @@ def read_rule(optimizer: Any) -> Rule:
     elif isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
         shape, scale = id(rate), 1.0
     else:
-        rate = scale = float(np.asarray(rate))
+        rate = float(np.asarray(rate))
+        # A rate of 0 trains nothing, and has no factor to others.
+        scale = rate or 1.0
         shape = "constant"
+    # Rates of one pack are factors of each other that every number format can hold.
+    key = *key, round(math.log10(scale) / 12)
     if keras.config.floatx() == "float64" and not isinstance(rate, float):
         # Keras computes a schedule in float32 with its peak inside: factors would differ in
         # the eighth digit, which float64 shows.
