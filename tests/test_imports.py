@@ -15,6 +15,7 @@ FLOORS = {
     "__main__": 1,
     "apps": 1,
     "tuning": 1,
+    "experiments": 2,
     "studies": 2,
     "training": 3,
     "evaluation": 3,
@@ -37,6 +38,7 @@ FLOORMATES = {
     ("reporting", "evaluation"),
     ("theory", "evaluation"),
     ("theory", "reporting"),
+    ("experiments", "studies"),
     ("cli", "apps"),
     ("__main__", "cli"),
 }

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kerasdl.experiments.scratch.study import EXPERIMENT as SCRATCH
 from kerasdl.record import Reported
 from kerasdl.sections import Claim, Section
-from kerasdl.studies import command, from_scratch
+from kerasdl.studies import command
 from kerasdl.studies.conclude import Comparison
 from kerasdl.studies.mlp_settings import MlpSettings
 from kerasdl.studies.options import App
@@ -107,7 +108,7 @@ APP = App(
         Reported("E, scikit-learn, 100 epochs", "linear", 0.0),
     ],
     conclude="kerasdl.apps.fashion_mnist:conclude",
-    experiments=[from_scratch.EXPERIMENT],
+    experiments=[SCRATCH],
 )
 
 

@@ -1,113 +1,18 @@
-"""One perceptron in three programs: by hand in NumPy, in Keras, and scikit-learn's.
-
-The same layers, pixels, learning rate and batch size; test accuracy after chosen epochs. Then
-why two of the report's networks did not learn: short trainings with other first weights, rates
-and inputs. Rows 12 to 14 of the reports.
-"""
+"""The same perceptron in three programs, trained and scored alike."""
 
 import contextlib
 import math
 import time
 import warnings
 from collections.abc import Callable
-from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Meta
 
-from kerasdl import recipe
 from kerasdl.datasets.dataset import Examples
-from kerasdl.sections import Section
-from kerasdl.studies.experiment import Context, Experiment
-from kerasdl.studies.plan import MAX_SEED, Data
-
-Activation = Literal["relu", "leaky_relu", "sigmoid", "tanh", "linear"]
-Program = Literal["numpy", "keras", "sklearn"]
-
-
-class Recipe(recipe.Struct, frozen=True, kw_only=True):
-    """What decides the experiment."""
-
-    data: Data = Data(dataset="fashion_mnist", validation_fraction=0.1)
-    programs: Annotated[
-        tuple[Program, ...], Meta(min_length=1, description="numpy, keras, sklearn")
-    ] = ("numpy", "keras", "sklearn")
-    activations: Annotated[
-        tuple[Activation, ...],
-        Meta(min_length=1, description="relu, leaky_relu, sigmoid, tanh, linear"),
-    ] = ("relu", "tanh", "sigmoid", "linear")
-    units: Annotated[
-        tuple[Annotated[int, Meta(ge=1)], ...], Meta(description="neurons of each hidden layer")
-    ] = (256, 128, 64)
-    epochs: Annotated[
-        tuple[Annotated[int, Meta(ge=1)], ...],
-        Meta(min_length=1, description="epochs after which to score, e.g. 50,100"),
-    ] = (50, 100)
-    learning_rate: Annotated[float, Meta(gt=0, le=1e6, description="of plain SGD")] = 0.1
-    batch_size: Annotated[int, Meta(ge=1, description="images in one step")] = 32
-    seeds: Annotated[int, Meta(ge=1, le=1000, description="train each N times")] = 3
-    seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="the first seed")] = 0
-    short_epochs: Annotated[
-        int, Meta(ge=1, description="epochs of the short trainings that look for causes")
-    ] = 3
-    short_size: Annotated[int, Meta(ge=100, description="images of the short trainings")] = 10_000
-
-    def check(self) -> None:
-        """Checks what types cannot say.
-
-        Raises:
-            ValueError: If epochs do not rise, or something is named twice.
-        """
-        if list(self.epochs) != sorted(set(self.epochs)):
-            raise ValueError(f"epochs must rise, e.g. 50,100. Received: {self.epochs}")
-        for name, values in (("programs", self.programs), ("activations", self.activations)):
-            if len(set(values)) != len(values):
-                raise ValueError(f"{name} must differ from each other. Received: {values}")
-
-
-EXPERIMENT = Experiment(
-    name="scratch",
-    title="One perceptron by hand, in Keras and in scikit-learn",
-    description="Train the same perceptron by hand in NumPy, in Keras and in scikit-learn, and "
-    "find out why some of the reports' networks did not learn.",
-    recipe=Recipe,
-    presets={
-        "default": {"epochs": [2, 4], "seeds": 1, "short_epochs": 2, "short_size": 5000},
-        "full": {},
-    },
-    function="kerasdl.studies.from_scratch:run",
-)
-
-
-def run(context: Context) -> list[Section]:
-    """Trains what is missing and draws the conclusions.
-
-    Args:
-        context: With a `Recipe` and the images.
-    """
-    from kerasdl.studies import from_scratch_causes, from_scratch_report
-
-    plan: Recipe = context.plan
-    results = []
-    seeds = range(plan.seed, plan.seed + plan.seeds)
-    cells = [(a, p, s) for s in seeds for a in plan.activations for p in plan.programs]
-    # scikit-learn's network has no leaky ReLU.
-    cells = [cell for cell in cells if cell[:2] != ("leaky_relu", "sklearn")]
-    for number, (activation, program, seed) in enumerate(cells, start=1):
-        key = f"{program}, {activation}, seed {seed}"
-        result = context.memo(key, partial(train, context, program, activation, seed))
-        last = result["test"][-1]
-        score = "diverged" if last is None else f"test accuracy {100 * last:.2f} %"
-        context.say(f"{key} ({number} of {len(cells)}): {score}, {result['seconds']:.0f} s")
-        results.append(result)
-    causes = {
-        name: context.memo(name, partial(find, context))
-        for name, find in from_scratch_causes.CAUSES.items()
-        if name != "scikit-learn" or "sklearn" in plan.programs
-    }
-    return from_scratch_report.sections(context, results, causes)
+from kerasdl.experiments.scratch.settings import Recipe
+from kerasdl.studies.experiment import Context
 
 
 def train(context: Context, program: str, activation: str, seed: int) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from kerasdl.evaluation.significance import spread
+from kerasdl.experiments.scratch import why
 from kerasdl.reporting.figures import style
 from kerasdl.sections import Claim, Figure, Section, Table
-from kerasdl.studies import from_scratch_why
 from kerasdl.studies.experiment import Context
 
 TITLES = {"numpy": "by hand (NumPy)", "keras": "Keras", "sklearn": "scikit-learn"}
@@ -42,14 +42,14 @@ def sections(
 
     Args:
         context: The experiment's.
-        results: As `from_scratch.train` returns them.
-        causes: Rows of `from_scratch_causes`, by name.
+        results: As `programs.train` returns them.
+        causes: Rows of `causes`, by name.
     """
     real = context.info is not None and context.info.source != "synthetic"
     found = [_compared(context, results, real)]
-    found.append(from_scratch_why.starts(context, causes["starts"], real))
+    found.append(why.starts(context, causes["starts"], real))
     if "scikit-learn" in causes:
-        found.append(from_scratch_why.scikit_learn(causes["scikit-learn"], real))
+        found.append(why.scikit_learn(causes["scikit-learn"], real))
     return found
 
 

@@ -12,7 +12,7 @@ def starts(context: Context, rows: Sequence[Mapping[str, Any]], real: bool) -> S
 
     Args:
         context: The experiment's.
-        rows: As from `from_scratch_causes.starts`.
+        rows: As from `causes.starts`.
         real: Whether the report's claims are about these images.
     """
     plan = context.plan

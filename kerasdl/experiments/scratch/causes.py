@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.experiments.scratch.programs import multilayer, partial_fit, unit
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.from_scratch import multilayer, partial_fit, unit
 
 STARTS = (
     ("zero", 1.0),

@@ -1,0 +1,1 @@
+"""Experiments that are no comparison of networks, a package each; apps offer them by --study."""

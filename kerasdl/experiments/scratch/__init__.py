@@ -1,0 +1,1 @@
+"""One perceptron in three programs: by hand in NumPy, in Keras, and scikit-learn's."""

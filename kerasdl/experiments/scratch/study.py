@@ -1,0 +1,56 @@
+"""What the experiment is, and its course.
+
+The same layers, pixels, learning rate and batch size; test accuracy after chosen epochs. Then
+why two of the report's networks did not learn: short trainings with other first weights, rates
+and inputs. Rows 12 to 14 of the reports.
+"""
+
+from functools import partial
+
+from kerasdl.experiments.scratch.settings import Recipe
+from kerasdl.sections import Section
+from kerasdl.studies.experiment import Context, Experiment
+
+EXPERIMENT = Experiment(
+    name="scratch",
+    title="One perceptron by hand, in Keras and in scikit-learn",
+    description="Train the same perceptron by hand in NumPy, in Keras and in scikit-learn, and "
+    "find out why some of the reports' networks did not learn.",
+    recipe=Recipe,
+    presets={
+        "default": {"epochs": [2, 4], "seeds": 1, "short_epochs": 2, "short_size": 5000},
+        "full": {},
+    },
+    function="kerasdl.experiments.scratch.study:run",
+)
+
+
+def run(context: Context) -> list[Section]:
+    """Trains what is missing and draws the conclusions.
+
+    Args:
+        context: With a `Recipe` and the images.
+    """
+    from kerasdl.experiments.scratch import causes as causing
+    from kerasdl.experiments.scratch import report
+    from kerasdl.experiments.scratch.programs import train
+
+    plan: Recipe = context.plan
+    results = []
+    seeds = range(plan.seed, plan.seed + plan.seeds)
+    cells = [(a, p, s) for s in seeds for a in plan.activations for p in plan.programs]
+    # scikit-learn's network has no leaky ReLU.
+    cells = [cell for cell in cells if cell[:2] != ("leaky_relu", "sklearn")]
+    for number, (activation, program, seed) in enumerate(cells, start=1):
+        key = f"{program}, {activation}, seed {seed}"
+        result = context.memo(key, partial(train, context, program, activation, seed))
+        last = result["test"][-1]
+        score = "diverged" if last is None else f"test accuracy {100 * last:.2f} %"
+        context.say(f"{key} ({number} of {len(cells)}): {score}, {result['seconds']:.0f} s")
+        results.append(result)
+    causes = {
+        name: context.memo(name, partial(find, context))
+        for name, find in causing.CAUSES.items()
+        if name != "scikit-learn" or "sklearn" in plan.programs
+    }
+    return report.sections(context, results, causes)
