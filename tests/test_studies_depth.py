@@ -147,6 +147,13 @@ def test_cures_are_set_beside_the_patient(tmp_path, examples):
     assert (tmp_path / made.figures[0].file).is_file()
 
 
+def test_patients_are_trained_and_have_hidden_layers():
+    plan = depth.Recipe(activations=("relu", "leaky_relu"))
+    assert plan.patients == ("relu",)
+    assert depth.Recipe(depths=(1,)).patients == ()
+    assert depth.Recipe(cures=()).patients == ()
+
+
 def small(monkeypatch):
     """Makes the synthetic set small."""
     from kerasdl.datasets import load
@@ -189,7 +196,7 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys):
     [
         (["--depths", "1,1"], "depths must differ"),
         (["--depths", "0"], "--depths"),
-        (["--activations", "relu"], "cured must be among the activations relu"),
+        (["--activations", "relu,relu"], "activations must differ"),
         (["--initializers", "xavier"], "--initializers"),
     ],
 )

@@ -41,7 +41,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         Meta(description="changes of the deepest network: gain, batch_norm, skip, batch_norm_skip"),
     ] = ("gain", "batch_norm", "skip", "batch_norm_skip")
     cured: Annotated[
-        tuple[Activation, ...], Meta(description="activations of the networks to cure")
+        tuple[Activation, ...], Meta(description="of the activations, those whose networks to cure")
     ] = ("sigmoid", "tanh", "relu")
     width: Annotated[int, Meta(ge=1, description="neurons of each hidden layer")] = 256
     epochs: Annotated[int, Meta(ge=1, description="passes over the training images")] = 10
@@ -57,18 +57,19 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         """Checks what types cannot say.
 
         Raises:
-            ValueError: If something is named twice, or a cure has no network.
+            ValueError: If something is named twice.
         """
         for name in ("depths", "activations", "initializers", "cures", "cured"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} must differ from each other. Received: {values}")
-        missing = set(self.cured) - set(self.activations)
-        if self.cures and missing:
-            raise ValueError(
-                f"cured must be among the activations {', '.join(self.activations)}. "
-                f"Received: {', '.join(sorted(missing))}"
-            )
+
+    @property
+    def patients(self) -> tuple[Activation, ...]:
+        """The activations whose deepest network is cured: of those that are trained at all."""
+        if not self.cures or max(self.depths) == 1:
+            return ()
+        return tuple(activation for activation in self.cured if activation in self.activations)
 
 
 EXPERIMENT = Experiment(
@@ -105,7 +106,7 @@ def run(context: Context) -> list[Section]:
         for initializer in plan.initializers:
             key = f"{initializer}, seed {seed}"
             results += context.memo(key, partial(_sweep, context, initializer, seed, key))
-        if plan.cures and plan.cured:
+        if plan.patients:
             key = f"cures, seed {seed}"
             results += context.memo(key, partial(_cure, context, seed, key))
         context.say(f"Seed {seed}: {len(results)} networks trained so far")
@@ -136,7 +137,7 @@ def _cure(context: Context, seed: int, title: str) -> list[dict[str, Any]]:
     nets = [
         Net(units, activation, plan.initializers[0], cure)
         for cure in plan.cures
-        for activation in plan.cured
+        for activation in plan.patients
         if cure != "gain" or activation == "sigmoid"
     ]
     return _train(context, title, nets, seed) if nets else []

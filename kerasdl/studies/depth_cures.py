@@ -25,7 +25,7 @@ def cured(context: Context, found: Found) -> Section:
     lines = []
     accuracies: dict[tuple[str, str], list[float]] = {}
     gradients: dict[tuple[str, str], list[float]] = {}
-    for activation in plan.cured:
+    for activation in plan.patients:
         groups = {
             name(initializer, cure, first): group
             for initializer, cure in changes

@@ -34,7 +34,7 @@ def sections(context: Context, results: Sequence[Mapping[str, Any]]) -> list[Sec
     made = [_moved(context, found)]
     if max(context.plan.depths) > 1:
         made.append(_reached(context, found))
-        if context.plan.cures and context.plan.cured:
+        if context.plan.patients:
             made.append(cured(context, found))
     return made
 
