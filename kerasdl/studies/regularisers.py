@@ -159,9 +159,7 @@ def _scores(
         columns = [train, _values(members), gaps, [run.metrics.test_accuracy for run in members]]
         if not kept.all():
             columns.append(scores)
-        rows.append(
-            [_title(comparison, model), *(text.percent_spread(spread(one)) for one in columns)]
-        )
+        rows.append([_title(comparison, model), *map(_percent, columns)])
     titles = ["Model", "Train", "Validation", "Train − validation", "Test"]
     if not kept.all():
         titles.append(f"Test without {int((~kept).sum())} training images")
@@ -172,6 +170,10 @@ def _scores(
         rows=rows,
         note="Mean ± sample standard deviation over the seeds.",
     )
+
+
+def _percent(values: Sequence[float]) -> str:
+    return text.percent_spread(spread(values)).replace("-", text.MINUS)
 
 
 def _without(comparison: Comparison, run: Run, kept: npt.NDArray[np.bool_]) -> float:

@@ -75,7 +75,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     learning_rate: Annotated[float, Meta(gt=0, le=1e6, description="Adam's, constant")] = 1e-3
     repeats: Annotated[int, Meta(ge=1, le=1000, description="divide and train N times")] = 20
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="the first seed")] = 0
-    precision: Annotated[Precision, Meta(description="number format")] = "auto"
+    precision: Annotated[Precision, Meta(description="number format")] = "float32"
 
     def check(self) -> None:
         """Checks what types cannot say.
@@ -126,7 +126,16 @@ EXPERIMENT = Experiment(
     description="Train a perceptron with each regulariser over a grid of strengths, on many "
     "divisions of the images; find each one's best strength and compare them there.",
     recipe=Recipe,
-    presets={"default": {}, "full": {}},
+    presets={
+        "default": {
+            "l1": [1e-5, 1e-4, 1e-3],
+            "l2": [1e-4, 1e-3, 1e-2],
+            "decay": [1.0, 10.0, 30.0],
+            "dropout": [0.1, 0.2, 0.3],
+            "repeats": 6,
+        },
+        "full": {},
+    },
     function="kerasdl.studies.strengths:run",
 )
 
