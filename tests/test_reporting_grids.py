@@ -8,6 +8,7 @@ from PIL import Image
 
 from kerasdl.reporting.figures import dots, grids, heatmaps
 from kerasdl.reporting.figures.heatmaps import Row
+from kerasdl.reporting.figures.shrink import shrink
 
 DATASET = fakes.make(models=("lenet5",), seeds=1, images=20)[0].dataset
 
@@ -17,7 +18,7 @@ VERMILLION = 213, 94, 0
 
 def count(shown, color):
     """Counts pixels of a colour, within rounding."""
-    return int((np.abs(shown - np.array(color, int)).max(axis=-1) <= 2).sum())
+    return int((np.abs(shown - np.array(color, int)).max(axis=-1) <= 5).sum())
 
 
 def pixels(path):
@@ -88,6 +89,23 @@ def test_curves_of_several_seeds(tmp_path, epochs):
         level=(2.3026, "knowing nothing"),
     )
     assert len(np.unique(pixels(tmp_path / "a.png"))) > 50
+
+
+def test_shrunk_pictures_look_the_same(tmp_path):
+    values = {("a", "x"): [1.0, 2.0, 3.0], ("b", "x"): [1e-8], ("a", "y"): [0.5]}
+    for name in "ab":
+        panel = dots.Panel("Linear", values)
+        dots.draw(tmp_path / f"{name}.png", "Dots", ["a", "b"], ["x", "y"], [panel] * 3, DATASET)
+    before, size = pixels(tmp_path / "a.png"), (tmp_path / "a.png").stat().st_size
+    for name in "ab":
+        shrink(tmp_path / f"{name}.png")
+    after = pixels(tmp_path / "a.png")
+    assert np.abs(after - before).max() <= 16
+    assert (after[before.sum(axis=-1) == 3 * 255] == 255).all()
+    assert (tmp_path / "a.png").stat().st_size < 0.6 * size
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    with Image.open(tmp_path / "a.png") as image:
+        assert round(image.info["dpi"][0]) == 150
 
 
 def test_dots_have_kinds_and_gaps(tmp_path):

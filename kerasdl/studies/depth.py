@@ -80,9 +80,9 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={
         "default": {
-            "depths": [1, 4, 7, 10],
-            "activations": ["sigmoid", "tanh", "relu"],
-            "initializers": ["pytorch", "glorot"],
+            # What the report's claims are about: its two activations, its deepest networks.
+            "depths": [1, 4, 9, 10],
+            "activations": ["sigmoid", "relu"],
             "cured": ["sigmoid"],
             "seeds": 1,
         },

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
+from kerasdl.reporting.figures.shrink import shrink
 
 Floats = npt.NDArray[np.float64]
 
@@ -82,6 +83,7 @@ def draw(
             handlelength=1.3,
             columnspacing=1.1,
         )
+    shrink(path)
 
 
 def _label(

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import style
+from kerasdl.reporting.figures.shrink import shrink
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -88,6 +89,7 @@ def draw(
             axes.set_xlabel(axes_titles[0], fontsize=8)
         for axes, row in zip(grid[:, 0], rows, strict=True):
             axes.set_ylabel(f"{row.title}\n{axes_titles[1]}", fontsize=8)
+    shrink(path)
 
 
 def _panel(axes: "Axes", panel: Floats, colors: dict[str, Any], x: Sequence[int] | None) -> Any:
