@@ -184,7 +184,8 @@ def _table(courses: Sequence[Course], target: float, budget: int) -> tuple[Steps
 
 
 def _fastest(steps: Steps, columns: Sequence[int]) -> int:
-    """Returns the column with the fewest steps; means decide between equal medians."""
-    return min(
-        columns, key=lambda one: (float(np.median(steps[:, one])), float(steps[:, one].mean()))
-    )
+    """Returns the column with the fewest steps, by their geometric mean over the seeds.
+
+    A median would choose a rate that is fast by luck on most seeds and never arrives on others.
+    """
+    return min(columns, key=lambda one: float(np.log(steps[:, one]).mean()))

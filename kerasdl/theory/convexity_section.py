@@ -268,9 +268,9 @@ def _table(found: Convexity) -> Table:
         ],
         rows=rows,
         note="Raw cross-entropy takes the linear output for the probability; cut off: at 1e−7 "
-        "and 1 − 1e−7, as Keras does. Not defined: freely drawn points without a value. Negative: points with a negative "
-        "eigenvalue. Midpoints above: pairs whose midpoint lies above the mean of its ends, of "
-        "all pairs with values; then the pair where it lies above (or, in a convex case, comes "
-        "nearest to it) by most.",
+        "and 1 − 1e−7, as Keras does. Not defined: freely drawn points without a value. "
+        "Negative: points with a negative eigenvalue. Midpoints above: pairs whose midpoint "
+        "lies above the mean of its ends, of all pairs with values; then the pair where it lies "
+        "above (or, in a convex case, comes nearest to it) by most.",
         digits=3,
     )

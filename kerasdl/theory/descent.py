@@ -110,10 +110,11 @@ def descend(
         ValueError: If a loss is another one.
     """
     features, labels = with_ones(task.train[0]), task.train[1][:, None]
-    columns = [
-        start_weights(task, one.start, np.random.default_rng([seed, 0])) for one in trainings
-    ]
-    weights = np.stack(columns, axis=1)
+    starts = {
+        start: start_weights(task, start, np.random.default_rng([seed, 0]))
+        for start in {one.start for one in trainings}
+    }
+    weights = np.stack([starts[one.start] for one in trainings], axis=1)
     rates = np.array([one.learning_rate for one in trainings])
     # With e = p - y the slope is e for cross-entropy and 2 e p (1 - p) for the squared error.
     squared = np.array([one.loss is SIGMOID_MSE for one in trainings])
