@@ -7,15 +7,13 @@ python -m kerasdl.models --layers runs/svhn/models/lenet5-0.keras
 """
 
 import argparse
-import importlib
 import sys
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kerasdl import recipe
-from kerasdl.models import registry
+from kerasdl.models import registry, saved
 from kerasdl.quiet import quiet_start
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.layers.endswith(".keras"):
             if options.input_shape is not None or classes is not None:
                 raise ValueError("a saved model has its own input shape and number of classes")
-            _print_layers(_load(Path(options.layers)))
+            _print_layers(saved.load(Path(options.layers)))
         else:
             registry.get(options.layers)  # before Keras is imported
             with quiet_start():
@@ -123,27 +121,6 @@ def _console() -> "Console":
     from rich.console import Console
 
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
-
-
-def _load(path: Path) -> "keras.Model":
-    """Return a saved model; nothing in the file is run."""
-    if not path.is_file():
-        raise FileNotFoundError(f"expected a saved Keras model. Received: {path}, no such file")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"expected a .keras file, which is a zip archive. Received: {path}")
-    failure = ""
-    with quiet_start():
-        import keras
-
-        # A saved model of ours has layers of ours.
-        for name in registry.names():
-            importlib.import_module(registry.get(name).function.split(":")[0])
-        try:
-            return keras.saving.load_model(path, compile=False, safe_mode=True)
-        # Keras answers a damaged file with whatever its parts raise.
-        except Exception as error:
-            failure = (str(error).strip() or type(error).__name__).splitlines()[0]
-    raise ValueError(f"{path} is no Keras model that can be read: {failure}")
 
 
 def _print_layers(model: "keras.Model") -> None:

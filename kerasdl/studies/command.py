@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl import recipe
-from kerasdl.studies import experiment_command
+from kerasdl.studies import experiment_command, predict
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.folder import locked
 from kerasdl.studies.options import App, make_parser, make_recipe
@@ -34,6 +34,8 @@ def main(app: App, argv: Sequence[str] | None = None) -> int:
         130 after Ctrl-C, 1 when a training failed or a worker was lost.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
+    if arguments[:1] == ["predict"]:
+        return predict.main(app.name, arguments[1:])
     for experiment in app.experiments:
         if _study(arguments) == experiment.name:
             return experiment_command.main(app.name, experiment, arguments)
@@ -94,6 +96,7 @@ def _run(
     from rich.console import Console
 
     from kerasdl import files
+    from kerasdl.evaluation.familiarity import save_familiarity
     from kerasdl.studies.conclude import Comparison
     from kerasdl.studies.conclude import conclude as draw_conclusions
     from kerasdl.studies.data import divide, load_whole
@@ -149,6 +152,8 @@ def _run(
         result = study.record
         reason = "was interrupted" if result.status == "interrupted" else None
         dismiss(workers, reason if failure is None else f"stopped ({failure})")
+        if result.status == "complete":
+            save_familiarity(folder, splits.train.images, splits.validation.images)
         if app.conclude is not None and result.status == "complete":
             found = Comparison(result, study.predictions, splits, folder)
             result = study.add_sections(draw_conclusions(app.conclude, found))

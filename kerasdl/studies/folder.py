@@ -13,7 +13,7 @@ from kerasdl.studies.plan import Recipe
 
 # What a process leaves that is killed while it writes such a file (files.atomic_path).
 _LEFTOVER = re.compile(
-    r"\.(?:recipe|results|predictions|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
+    r"\.(?:recipe|results|predictions|familiarity|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
 )
 _LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png", "parts": ".*.json"}
 

@@ -1,0 +1,248 @@
+"""`predict`: what the best network of a finished run says of a person's own pictures."""
+
+import argparse
+import json
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kerasdl import recipe, record
+from kerasdl.reporting.text import plain
+from kerasdl.studies.answers import Answers, Guess, Picture, show
+
+if TYPE_CHECKING:
+    from kerasdl.evaluation.familiarity import Familiarity, Images
+
+INTERRUPTED = 130
+
+
+def main(app: str, argv: Sequence[str]) -> int:
+    """Runs `python -m kerasdl.apps.<app> predict`.
+
+    Args:
+        app: The app's name; runs/<app> is the run where none is named.
+        argv: Arguments after "predict".
+
+    Returns:
+        The exit code: 0, 2 after a user's error (a line on standard error for each),
+        130 after Ctrl-C.
+    """
+    parser = make_parser(app)
+    options = parser.parse_args(argv)
+    try:
+        return _predict(app, parser.prog, options)
+    except (ValueError, OSError) as error:
+        print(f"{parser.prog}: error: {plain(str(error))}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def make_parser(app: str) -> recipe.Parser:
+    """Returns the parser."""
+    parser = recipe.Parser(
+        prog=f"python -m kerasdl.apps.{app} predict",
+        description="Print what a network of a finished run sees in pictures of your own, and "
+        "whether they look like those that it was trained on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="PNG, JPEG, BMP, GIF, TIFF or WebP files"
+    )
+    parser.add_argument(
+        "--run", metavar="DIR", default=f"runs/{app}", help=f"the run's folder (runs/{app})"
+    )
+    parser.add_argument(
+        "--model", metavar="NAME", help="one of the run's models (the best on validation images)"
+    )
+    parser.add_argument("--seed", metavar="N", type=int, help="one of its seeds (the best)")
+    parser.add_argument(
+        "--top", metavar="K", type=_positive, default=3, help="show the K likeliest classes (3)"
+    )
+    parser.add_argument(
+        "--invert", action="store_true", help="light becomes dark first: for ink on white paper"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, for other programs")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) >= 1:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number of classes >= 1. Received: {text!r}")
+
+
+def _predict(app: str, prog: str, options: Any) -> int:
+    folder = Path(options.run)
+    result = _read_record(app, folder)
+    run = choose(result, options.model, options.seed)
+    from kerasdl.evaluation import familiarity
+
+    images, failures = _read_pictures(options.images, result, options.invert)
+    if failures:
+        for failure in failures:
+            print(f"{prog}: error: {plain(failure)}", file=sys.stderr)
+        return 2
+    known = None
+    if (folder / familiarity.NAME).exists():
+        known = familiarity.load(folder / familiarity.NAME)
+    probabilities = _probabilities(folder, run, result.dataset, images)
+    answers = Answers(
+        run=str(folder),
+        model=run.model,
+        seed=run.seed,
+        validation_accuracy=run.metrics.validation_accuracy,
+        dataset=result.dataset.label,
+        preparation=_preparation(result.dataset, options.invert),
+        held_out=None if known is None else known.num_held_out,
+        pictures=[
+            _picture(file, image, row, result.dataset.class_names, known, options)
+            for file, image, row in zip(options.images, images, probabilities, strict=True)
+        ],
+    )
+    if options.json:
+        print(json.dumps(msgspec.to_builtins(answers), indent=2))
+    else:
+        show(answers, synthetic=result.dataset.source == "synthetic")
+    return 0
+
+
+def _read_record(app: str, folder: Path) -> record.Record:
+    """Returns the record of a finished run.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If the run is not finished, or it is no comparison of networks.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        there = "no results.json" if folder.is_dir() else "no such folder"
+        raise FileNotFoundError(
+            f"expected the folder of a finished run. Received: {folder}, {there}; train with "
+            f"`python -m kerasdl.apps.{app}`, or name another with --run"
+        )
+    result = record.read(path)
+    if result.status != "complete":
+        raise ValueError(
+            f"expected a finished run. Received: {folder}, which is {result.status}; its command "
+            f"goes on with it: {result.command}"
+        )
+    return result
+
+
+def choose(result: record.Record, model: str | None, seed: int | None) -> record.Run:
+    """Returns the run of the best validation accuracy; where there is none, the first.
+
+    Args:
+        result: A record with at least one run.
+        model: Only this model's; None for all.
+        seed: Only this seed's; None for all.
+
+    Raises:
+        ValueError: If there is no such model or seed.
+    """
+    runs = list(result.runs)
+    names = list(dict.fromkeys(run.model for run in runs))
+    if model is not None and model not in names:
+        raise ValueError(f"--model must be one of {', '.join(names)}. Received: {model!r}")
+    runs = [run for run in runs if model in (None, run.model)]
+    seeds = sorted({run.seed for run in runs})
+    if seed is not None and seed not in seeds:
+        raise ValueError(f"--seed must be one of {', '.join(map(str, seeds))}. Received: {seed}")
+    runs = [run for run in runs if seed in (None, run.seed)]
+    if not runs:
+        raise ValueError("expected a run with a trained model. Received: one without any")
+
+    def merit(run: record.Run) -> tuple[float, float]:
+        scores = run.metrics
+        return scores.validation_accuracy or 0.0, -(scores.validation_loss or 0.0)
+
+    return max(runs, key=merit)  # the first of equals
+
+
+def _read_pictures(
+    names: Sequence[str], result: record.Record, invert: bool
+) -> tuple["Images", list[str]]:
+    """Returns the pictures as the network wants them, and what is wrong with those that fail."""
+    import numpy as np
+
+    from kerasdl.datasets.picture import read_picture
+
+    found, failures = [], []
+    stretch = result.dataset.source == "folder"
+    for name in names:
+        try:
+            # Pillow warns of odd metadata; what matters is an error.
+            with warnings.catch_warnings(action="ignore"):
+                picture = read_picture(Path(name), result.dataset.image_shape, stretch=stretch)
+            found.append(255 - picture if invert else picture)
+        except (ValueError, OSError) as error:
+            failures.append(str(error))
+    shape = len(found), *result.dataset.image_shape
+    return np.array(found, np.uint8).reshape(shape), failures
+
+
+def _probabilities(
+    folder: Path, run: record.Run, dataset: record.DatasetInfo, images: "Images"
+) -> Any:
+    """Returns each picture's probability of each class, float64 (n, classes)."""
+    import numpy as np
+
+    from kerasdl.evaluation.predictions import log_probabilities
+    from kerasdl.models import saved
+    from kerasdl.training.environment import start_keras
+
+    start_keras()
+    path = folder / "models" / f"{run.model}-seed{run.seed}.keras"
+    model = saved.load(path)
+    expected = (*dataset.image_shape, len(dataset.class_names))
+    if (*model.input_shape[1:], model.output_shape[-1]) != expected:
+        raise ValueError(
+            f"{path} is not the run's model: expected images {dataset.image_shape} and "
+            f"{expected[-1]} classes. Received: {model.input_shape} and {model.output_shape}"
+        )
+    scores = model.predict(images, batch_size=256, verbose=0)
+    return np.exp(log_probabilities(scores))
+
+
+def _preparation(dataset: record.DatasetInfo, invert: bool) -> str:
+    from kerasdl.datasets.picture import PADDED, STRETCHED
+
+    height, width, channels = dataset.image_shape
+    way = (STRETCHED if dataset.source == "folder" else PADDED).format(height=height, width=width)
+    brightness = "; colours became gray" if channels == 1 else ""
+    return f"Pictures were {way}{brightness}{'; light became dark' if invert else ''}."
+
+
+def _picture(
+    file: str,
+    image: "Images",
+    probabilities: Any,
+    names: Sequence[str],
+    known: "Familiarity | None",
+    options: Any,
+) -> Picture:
+    """Returns what is said of a picture."""
+    best = (-probabilities).argsort(kind="stable")[: options.top]
+    classes = [Guess(names[label], float(probabilities[label])) for label in best]
+    if known is None:
+        return Picture(file, classes, None, None, [])
+    from kerasdl.evaluation.familiarity import UNLIKE
+
+    share, inverted = known.shares(image[None])[0], known.shares(255 - image[None])[0]
+    notes = []
+    if share <= UNLIKE:
+        count = round(share * (known.num_held_out + 1)) - 1
+        notes.append(
+            f"unlike the training images: {known.reason(image)}. Of {known.num_held_out:,} "
+            f"held-out images, {count or 'none'} {'is' if count == 1 else 'are'} as unusual; "
+            "the probabilities may mean nothing."
+        )
+        if inverted > UNLIKE:
+            other = "without --invert" if options.invert else "with --invert"
+            notes.append(f"With light and dark exchanged it looks familiar: try {other}.")
+    return Picture(file, classes, float(share), bool(share <= UNLIKE), notes)
