@@ -108,8 +108,9 @@ def test_the_same_images_give_the_same_file(tmp_path):
 
 def test_only_so_many_images_are_looked_at():
     many = np.concatenate([strokes(500, 0)] * 45)
-    known = fit(many, many[:6000])
-    assert known.num_held_out == familiarity.HELD_OUT
+    assert fit(many, many[:6000]).num_held_out == 3000
+    assert fit(many, many[:5000]).num_held_out == familiarity.HELD_OUT == 5000
+    assert fit(many, many[:0]).num_held_out == 3750  # every third of a half
 
 
 def test_few_held_out_images_are_joined_by_training_images():

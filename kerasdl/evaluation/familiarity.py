@@ -176,7 +176,8 @@ def fit(train_images: Images, held_out_images: Images) -> Familiarity:
             f"Received: {train_images.shape} and {held_out_images.shape}"
         )
     if len(held_out_images) < ENOUGH:
-        held_out_images = np.concatenate([held_out_images, train_images[1::2]])
+        further = _evenly(train_images[1::2], HELD_OUT)
+        held_out_images = np.concatenate([held_out_images, further])
         train_images = train_images[::2]
     if not len(train_images):
         raise ValueError("expected at least one training image. Received: 0")
@@ -264,9 +265,8 @@ def _share(count: npt.NDArray[np.intp], total: int) -> Floats:
 
 
 def _evenly(images: Images, limit: int) -> Images:
-    if len(images) <= limit:
-        return images
-    return images[np.linspace(0, len(images) - 1, limit).astype(np.int64)]
+    """Returns at most so many images, without copying them."""
+    return images[:: -(-len(images) // limit) or 1]
 
 
 def _side(size: int, channels: int) -> int:
