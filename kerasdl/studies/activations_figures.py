@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from kerasdl.reporting.figures import dots, style
+from kerasdl.reporting.figures.shrink import shrink
 from kerasdl.sections import Figure
 from kerasdl.studies.activations_results import Results, chosen, histogram, start
 from kerasdl.studies.depth_results import title
@@ -36,6 +37,7 @@ def curves(context: Context, results: Results) -> Figure:
             axes.set_xlabel("Epoch")
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    shrink(context.folder / file)
     means = {
         title(a): 100 * np.mean([run["test_accuracy"] for run in chosen(results, a, first)])
         for a in plan.activations
@@ -64,20 +66,34 @@ def _band(axes: Any, values: Any, index: int, dashed: bool, label: str) -> None:
         )
 
 
-def run_time(context: Context, ratios: Mapping[str, Sequence[float]], base: str) -> Figure:
-    """Draws the ratios of the run times."""
+def run_time(
+    context: Context, ratios: Mapping[str, Mapping[str, Sequence[float]]], base: str
+) -> Figure:
+    """Draws the ratios of the run times, by clock and activation."""
     assert context.info is not None
     file = "figures/activations-time.png"
-    values = {(title(name), "ratio"): list(found) for name, found in ratios.items()}
+    names = list(ratios["wall"])
+    panels = [
+        dots.Panel(
+            f"{clock.capitalize()} time / {title(base)}'s",
+            {(title(name), "ratio"): list(found) for name, found in by_name.items()},
+            level=1.0,
+        )
+        for clock, by_name in ratios.items()
+    ]
     dots.draw(
         context.folder / file,
         "Training time by activation",
-        [title(name) for name in ratios],
+        [title(name) for name in names],
         ["ratio"],
-        [dots.Panel(f"Time / {title(base)}'s time in the same round", values, level=1.0)],
+        panels,
         context.info,
     )
-    listed = ", ".join(f"{title(name)} {np.median(found):.2f}" for name, found in ratios.items())
+    listed = ", ".join(
+        f"{title(name)} {np.median(ratios['wall'][name]):.2f} (wall) and "
+        f"{np.median(ratios['processor'][name]):.2f} (processor)"
+        for name in names
+    )
     return Figure(
         file=file,
         alt=f"Ratio of the training time to {title(base)}'s, median over the rounds: {listed}.",
@@ -124,8 +140,10 @@ def distributions(context: Context, results: Results) -> Figure:
         grid[0, 0].set_ylim(bottom=0)
         for axes in grid.flat:
             axes.tick_params(labelsize=7.5)
+            axes.minorticks_off()
         handles, labels = grid[0, 0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    shrink(context.folder / file)
     return Figure(
         file=file,
         alt="Distributions of the absolute values of the gradients' entries on a logarithmic axis, "

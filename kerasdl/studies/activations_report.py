@@ -19,17 +19,13 @@ from kerasdl.studies.activations_results import (
     start,
     zeros,
 )
-from kerasdl.studies.activations_timing import interval
+from kerasdl.studies.activations_time import run_time
+from kerasdl.studies.activations_timing import Times
 from kerasdl.studies.depth_results import title
 from kerasdl.studies.experiment import Context
 
-BASE = "relu"
-"""Run times are compared with this activation's, or with the first where it is not there."""
 
-
-def sections(
-    context: Context, results: Results, times: Mapping[str, Sequence[float]] | None
-) -> list[Section]:
+def sections(context: Context, results: Results, times: Times | None) -> list[Section]:
     """Returns the report's sections; draws their figures.
 
     Args:
@@ -39,7 +35,7 @@ def sections(
     """
     made = [_accuracy(context, results)]
     if times is not None:
-        made.append(_run_time(context, times))
+        made.append(run_time(context, times))
     return [*made, _gradients(context, results)]
 
 
@@ -151,65 +147,6 @@ def _best(
         listed = [f"{name} ({means[name]:.2f} %)" for name in tied]
         words += f"; it is tied within noise with {text.listing(listed)}"
     return words + "."
-
-
-def _run_time(context: Context, times: Mapping[str, Sequence[float]]) -> Section:
-    plan = context.plan
-    base = BASE if BASE in times else plan.activations[0]
-    rows: list[list[str | float | int | None]] = []
-    lines = []
-    ratios: dict[str, list[float]] = {}
-    for activation, seconds in times.items():
-        pairs = zip(seconds, times[base], strict=True)
-        ratios[activation] = [one / other for one, other in pairs]
-        low, high = interval(ratios[activation])
-        middle = float(np.median(ratios[activation]))
-        verdict = "the base"
-        if activation != base:
-            verdict = "tied" if low <= 1 <= high else "slower" if low > 1 else "faster"
-            lines.append(
-                f"{title(activation)}: {middle:.2f} times {title(base)}'s time ({low:.2f} to "
-                f"{high:.2f}), {verdict}."
-            )
-        rows.append(
-            [
-                title(activation),
-                f"{1000 * float(np.median(seconds)):.0f}",
-                f"{1000 * min(seconds):.0f} to {1000 * max(seconds):.0f}",
-                f"{middle:.3f}",
-                "" if activation == base else f"{low:.3f} to {high:.3f}",
-                verdict,
-            ]
-        )
-    size = min(plan.timing_size, len(context.images[1].train))
-    return Section(
-        title="What does each activation cost?",
-        text=[
-            " ".join(lines),
-            "Networks are trained one at a time by the same engine, a round for each activation in "
-            f"turn, {plan.timing_rounds} rounds, each beginning with another one; tracing and the "
-            "first epoch are left out. A ratio compares two activations in the same round, so "
-            "that other work on the machine slows both.",
-        ],
-        tables=[
-            Table(
-                name="time",
-                title=f"Time of one training epoch of {text.count(size)} images",
-                columns=[
-                    "Activation",
-                    "Median, ms",
-                    "Lowest to highest",
-                    f"Ratio to {title(base)}",
-                    "Its interval",
-                    "Verdict",
-                ],
-                rows=rows,
-                note="Interval: of the median ratio, from order statistics, at least 93 %. Tied: "
-                "it contains 1.",
-            )
-        ],
-        figures=[activations_figures.run_time(context, ratios, base)],
-    )
 
 
 def _gradients(context: Context, results: Results) -> Section:

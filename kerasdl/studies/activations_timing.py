@@ -19,39 +19,43 @@ TAKEN = 3
 """Epochs whose time is taken; their median is the round's."""
 
 
+Times = dict[str, dict[str, list[float]]]
+"""Seconds of an epoch by activation and clock ("wall", "processor"), one number a round."""
+
+
 class EpochTimes(keras.callbacks.Callback):  # type: ignore[misc]
-    """Takes the wall time of each epoch, in seconds."""
+    """Takes the times of each epoch, in seconds: on the wall, and of all processors together."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seconds: list[float] = []
+        self.seconds: dict[str, list[float]] = {"wall": [], "processor": []}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Starts the clock."""
-        self._started = time.perf_counter()
+        """Starts the clocks."""
+        self._started = time.perf_counter(), time.process_time()
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Stops it."""
-        self.seconds.append(time.perf_counter() - self._started)
+        """Stops them."""
+        stopped = time.perf_counter(), time.process_time()
+        for name, one, other in zip(self.seconds, self._started, stopped, strict=True):
+            self.seconds[name].append(other - one)
 
 
-def measure(context: Context) -> dict[str, list[float]]:
+def measure(context: Context) -> Times:
     """Trains one network after the other, each activation once a round, and takes the time.
 
     The rounds are interleaved and begin with another activation each, so that a machine that
-    slows down slows all of them.
+    slows down slows all of them. The processors' time hardly depends on other work; where a
+    GPU computes, it says nothing.
 
     Args:
         context: The experiment's; has the images.
-
-    Returns:
-        Seconds of an epoch by activation, one number a round.
     """
     plan = context.plan
     dataset, parts = context.images
     train = Examples(parts.train.images[: plan.timing_size], parts.train.labels[: plan.timing_size])
     settings = Settings(WARM + TAKEN, plan.batch_size, plan.learning_rate, plan.epsilon)
-    times: dict[str, list[float]] = {activation: [] for activation in plan.activations}
+    times: Times = {name: {"wall": [], "processor": []} for name in plan.activations}
     for number in range(plan.timing_rounds):
         for activation in rotated(plan.activations, number):
             keras.backend.clear_session()
@@ -60,7 +64,8 @@ def measure(context: Context) -> dict[str, list[float]]:
             model = build(net, settings, *shape, plan.seed)
             taken = EpochTimes()
             Engine(model).fit(train, settings.training, seed=plan.seed, callbacks=[taken])
-            times[activation].append(float(np.median(taken.seconds[WARM:])))
+            for clock, seconds in taken.seconds.items():
+                times[activation][clock].append(float(np.median(seconds[WARM:])))
         context.say(f"run time: round {number + 1} of {plan.timing_rounds}")
     return times
 
