@@ -1,6 +1,7 @@
 """The Fashion-MNIST app: verdicts on the activations, and the study of three programs."""
 
 import csv
+import itertools
 
 import pytest
 
@@ -78,25 +79,41 @@ def comparison(tmp_path, means, better):
         def real(self, name):
             return name == "fashion_mnist"
 
-    training = {"optimizer": "sgd", "epochs": 100, "batch_size": 32}
-    fake = type("Record", (), {"recipe": {"training": {"relu": training}}})()
+    recipe = {"settings": {"sigmoid": {}}, "training": {"sigmoid": {"epochs": 100}}}
+    fake = type("Record", (), {"recipe": recipe})()
     return Fake(record=fake, predictions=None, splits=None, folder=tmp_path)
+
+
+ORDER = ("relu", "tanh", "linear", "sigmoid")
 
 
 def test_a_verdict_follows_the_figures(tmp_path):
     means = {"relu": 0.9, "tanh": 0.89, "linear": 0.84, "sigmoid": 0.88}
-    pairs = {
-        frozenset(("relu", "tanh")): "relu",
-        frozenset(("tanh", "linear")): "tanh",
-        frozenset(("linear", "sigmoid")): "sigmoid",
-    }
+    pairs = {frozenset(pair): pair[0] for pair in itertools.combinations(ORDER, 2)}
+    claimed = [*pairs]
     order, sigmoid = fashion_mnist.conclude(comparison(tmp_path, means, pairs))[0].claims
+    assert (order.verdict, sigmoid.verdict) == ("right", "wrong")
+    pairs[frozenset(("linear", "sigmoid"))] = "sigmoid"
+    order, _ = fashion_mnist.conclude(comparison(tmp_path, means, pairs))[0].claims
     assert order.verdict == "partly right"
     assert "sigmoid beats linear" in order.measured
-    assert sigmoid.verdict == "wrong"
-    pairs[frozenset(("linear", "sigmoid"))] = "linear"
-    order, sigmoid = fashion_mnist.conclude(comparison(tmp_path, {**means, "sigmoid": 0.1}, pairs))[
+    # A tie refutes nothing, and one network that did not learn proves nothing.
+    ties = {**dict.fromkeys(claimed[:-1]), claimed[-1]: "linear"}
+    order, sigmoid = fashion_mnist.conclude(comparison(tmp_path, {**means, "sigmoid": 0.1}, ties))[
         0
     ].claims
-    assert (order.verdict, sigmoid.verdict) == ("right", "right")
-    assert fashion_mnist.conclude(comparison(tmp_path, {"relu": 0.9}, {})) == []
+    assert (order.verdict, sigmoid.verdict) == ("undecided", "undecided")
+
+
+def test_the_order_of_four_is_not_judged_by_fewer(tmp_path):
+    assert fashion_mnist.conclude(comparison(tmp_path, {"relu": 0.9, "tanh": 0.8}, {})) == []
+
+
+def test_an_option_cannot_make_a_model_another_than_its_name_says(capsys):
+    assert fashion_mnist.main(["--activation", "gelu"]) == 2
+    assert "tells relu, leaky_relu, tanh, sigmoid, linear apart" in capsys.readouterr().err
+
+
+def test_claims_are_of_the_reports_images_and_network(scratch, capsys):
+    assert fashion_mnist.main([*SCRATCH, "--validation-fraction", "0"]) == 2
+    assert "validation" in capsys.readouterr().err

@@ -57,6 +57,7 @@ def test_a_person_may_name_models(tmp_path):
         ('models = ["wide"]\n[networks]\nwide = "mpl"', "'mlp'"),
         ('models = ["a/b"]\n[networks]\n"a/b" = "mlp"', "a model's name"),
         ('models = ["wide"]\nnetworks = 3', r"\[networks\]"),
+        ('models = ["wide"]\n[networks]\nwide = ["mlp"]', "networks.wide must be a name"),
     ],
 )
 def test_a_wrong_name_is_one_clear_error(tmp_path, text, complaint):
@@ -64,3 +65,8 @@ def test_a_wrong_name_is_one_clear_error(tmp_path, text, complaint):
     file.write_text(text + "\n")
     with pytest.raises(ValueError, match=complaint):
         plan(mnist, "--recipe", str(file))
+
+
+def test_a_network_that_the_app_does_not_know_needs_no_more_than_its_name():
+    found = plan(mnist, "--models", "resnet20", "--epochs", "3")
+    assert found.training["resnet20"].epochs == 3

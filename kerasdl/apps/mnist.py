@@ -11,7 +11,9 @@ from collections.abc import Sequence
 import msgspec
 
 from kerasdl.record import Reported
+from kerasdl.sections import Section
 from kerasdl.studies import command
+from kerasdl.studies.conclude import Comparison
 from kerasdl.studies.mlp_settings import MlpSettings
 from kerasdl.studies.options import App
 from kerasdl.training.settings import Training
@@ -66,11 +68,29 @@ APP = App(
             "seeds": 5,
         },
     },
+    conclude="kerasdl.apps.mnist:conclude",
     reported=[
         Reported("Simard et al. 2003, 800 units", "mlp1", 0.984),
         Reported("Simard et al. 2003, 800 units", "deformed", 0.993),
     ],
 )
+
+
+def conclude(comparison: Comparison) -> list[Section]:
+    """Returns what the figures say of what reports A, B and C describe without figures."""
+    if not comparison.real("mnist"):
+        return []
+    text = [
+        "Reports A (row 3: one hidden ReLU layer, its width searched for), B (row 5: a Sequential "
+        "model, 10 epochs) and C (row 7: a configurable perceptron) describe these networks and "
+        "print no accuracy, so that there is nothing to be right or wrong about. What such "
+        "networks come to:"
+    ]
+    for summary in comparison.record.summary:
+        epochs = comparison.runs(summary.model)[0].epochs
+        score = comparison.score(summary.model)
+        text.append(f"{summary.title}: {score} of the test images after {epochs} epochs.")
+    return [Section(title="What the reports claim", text=text)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -78,6 +78,6 @@ def verdict(outcomes: Sequence[int]) -> Verdict:
     """
     if outcomes and all(outcome == 1 for outcome in outcomes):
         return "right"
-    if 1 in outcomes:
-        return "partly right"
-    return "wrong" if -1 in outcomes else "undecided"
+    if -1 in outcomes:
+        return "partly right" if 1 in outcomes else "wrong"
+    return "undecided"

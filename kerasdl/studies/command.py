@@ -99,7 +99,7 @@ def _run(
     from kerasdl.evaluation.familiarity import save_familiarity
     from kerasdl.studies.conclude import Comparison
     from kerasdl.studies.conclude import conclude as draw_conclusions
-    from kerasdl.studies.data import divide, load_whole
+    from kerasdl.studies.data import describe, divide, is_published, load_whole
 
     console = Console(stderr=False, quiet=not workers.is_chief)
     logs.check(options.get("log", ()))
@@ -120,8 +120,7 @@ def _run(
     from kerasdl.studies.networks import Study
 
     # Of these images, not of a folder that happens to have their name.
-    published = dataset.name == app.name and dataset.source in ("local", "store", "tfds")
-    published = published and not plan.data.classes
+    published = is_published(describe(dataset, splits, plan.data), plan.data, app.name)
     study = Study(
         plan,
         dataset,

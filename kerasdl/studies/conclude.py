@@ -10,6 +10,7 @@ from kerasdl.evaluation.predictions import Predictions
 from kerasdl.record import Record, Run, Summary
 from kerasdl.reporting.text import percent_spread
 from kerasdl.sections import Section
+from kerasdl.studies.data import is_published
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +44,8 @@ class Comparison:
         return "not trained" if found is None else f"{percent_spread(found.test_accuracy)} %"
 
     def real(self, name: str) -> bool:
-        """Whether the images are the real ones of a data set, all of its classes."""
-        dataset = self.record.dataset
-        whole = not self.record.recipe["data"].get("classes")
-        return dataset.name == name and dataset.source != "synthetic" and whole
+        """Whether the images are those of a data set, as `is_published`."""
+        return is_published(self.record.dataset, self.record.recipe["data"], name)
 
     def better(self, first: str, second: str) -> str | None:
         """Returns which of two models is better beyond noise; None when tied or not compared."""

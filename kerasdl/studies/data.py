@@ -43,6 +43,20 @@ def divide(dataset: Dataset, data: Data) -> Splits:
     )
 
 
+def is_published(info: record.DatasetInfo | None, data: Any, name: str) -> bool:
+    """Whether images are a data set that reports speak of: the real ones, all classes.
+
+    Args:
+        info: What the record says of the images; None without images.
+        data: The recipe's part: a `Data`, or the same as plain data.
+        name: The data set's name in the catalog.
+    """
+    classes = data.get("classes") if isinstance(data, dict) else data.classes
+    # A person's folder may have the name of a data set.
+    real = info is not None and info.source in ("local", "store", "tfds")
+    return real and info is not None and info.name == name and not classes
+
+
 def describe(dataset: Dataset, splits: Splits, data: Data) -> record.DatasetInfo:
     """Returns the record's entry.
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from kerasdl.sections import Claim, Section, Table, Verdict
 from kerasdl.studies import depth_figures
+from kerasdl.studies.data import is_published
 from kerasdl.studies.depth_cures import cured
 from kerasdl.studies.depth_results import (
     MOVING,
@@ -41,8 +42,7 @@ def sections(context: Context, results: Sequence[Mapping[str, Any]]) -> list[Sec
 
 def is_reports_data(context: Context) -> bool:
     """Whether these are the images of the report, so that its claims can be judged."""
-    info = context.info
-    return info is not None and info.name == "cifar10" and info.source in ("local", "store", "tfds")
+    return is_published(context.info, context.plan.data, "cifar10")
 
 
 def _moved(context: Context, found: Found) -> Section:

@@ -174,6 +174,7 @@ def _run(
     info = describe(dataset, splits, plan.data) if dataset and splits else None
     with folders.locked(folder):
         files.write_text(folder / "recipe.toml", toml(settings))
+        (folder / "parts").mkdir(exist_ok=True)  # from now on the folder is this experiment's
         memo = Memo(folder, identity)
         started = time.perf_counter()
         context = Context(plan, folder, console, memo, dataset, splits, info)

@@ -162,8 +162,26 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
         changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
     if app.settings is not None and (given := recipe.chosen(app.settings, options)):
         networks = recipe.merge(base.get("networks", {}), changes.get("networks", {}))
+        _check_names(given, models, base)
         changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
     return resolve(base, trainings, recipe.merge(changes, assigned), where=where)
+
+
+def _check_names(given: Mapping[str, Any], models: Sequence[str], base: Mapping[str, Any]) -> None:
+    """Raises ValueError if an option would make a model another one than its name says.
+
+    The app names models by what differs between them: `relu` and `tanh` by their activation.
+    """
+    own = base.get("networks", {})
+    settings = [base.get("settings", {}).get(model, {}) for model in own]
+    for name in given:
+        values = [one.get(name) for one in settings]
+        named = [model for model in models if model in own]
+        if named and any(value != values[0] for value in values):
+            raise ValueError(
+                f"--{name.replace('_', '-')} is what tells {', '.join(own)} apart. Received: it, "
+                f"for {', '.join(named)}; use it with --models {own[named[0]]}"
+            )
 
 
 def _settings(

@@ -126,17 +126,18 @@ def resolve(
     if not isinstance(tables, Mapping):
         raise ValueError(f"{where}: expected one table [training.NAME] for each model")
     names = recipe.merge(base.get("networks", {}), _table(changes, "networks", where))
+    for name, network in names.items():
+        if not isinstance(network, str):
+            raise ValueError(f"{where}: networks.{name} must be a name. Received: {network!r}")
     chosen = changes["models"] if _is_list(changes.get("models")) else ()
     for model in (*tables, *chosen):
         # Before the tables are read: a misspelt model would show as a misspelt table.
         _find(str(model), names)
     training = {}
-    own = [name for name in names if name not in trainings]
-    for model, defaults in {
-        **trainings,
-        # A model that the user named is trained as its network is, where nothing else is said.
-        **{name: trainings[names[name]] for name in own if names[name] in trainings},
-    }.items():
+    named = [str(name) for name in (*chosen, *tables)]
+    # A model that the user named is trained as its network is, where nothing else is said.
+    base_of = {**trainings, **{n: trainings.get(names.get(n, n), Training()) for n in named}}
+    for model, defaults in {**base_of, **trainings}.items():
         table = tables.get(model, {})
         if isinstance(table, Mapping) and "epochs" in table and "minimum_images" not in table:
             # Asked for in so many words, the number of epochs is that number.

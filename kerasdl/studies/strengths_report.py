@@ -10,6 +10,7 @@ from kerasdl.reporting import text
 from kerasdl.reporting.figures import strengths as figures
 from kerasdl.sections import Claim, Figure, Section, Table
 from kerasdl.studies import strengths_details as details
+from kerasdl.studies.data import is_published
 from kerasdl.studies.experiment import Context
 from kerasdl.studies.strengths import BASELINE, Net
 from kerasdl.studies.strengths_analysis import Best, Pair, Results, named, number, outcomes
@@ -29,9 +30,7 @@ def sections(context: Context, repetitions: Sequence[Mapping[str, Any]]) -> list
     best = {family: results.best(family) for family in results.families()}
     nets = [*(one.net for one in best.values()), BASELINE]
     pairs = results.pairs(nets)
-    claimed = context.info is not None and (
-        context.info.name == "gurmukhi" and context.info.source != "synthetic"
-    )
+    claimed = is_published(context.info, context.plan.data, "gurmukhi")
     kept = ~seen_in(parts.test, parts.train, parts.validation)
     found = [
         _at_their_best(context, results, best, pairs, claimed),

@@ -38,7 +38,7 @@ def starts(context: Context) -> list[dict[str, Any]]:
     plan = context.plan
     dataset, parts = context.images
     images, labels = parts.train.images[: plan.short_size], parts.train.labels[: plan.short_size]
-    held_out = parts.validation if len(parts.validation) else parts.test
+    held_out = parts.validation
     rows = []
     arms = [(name, plan.learning_rate) for name in plan.activations]
     if "sigmoid" in plan.activations:
@@ -86,6 +86,46 @@ def starts(context: Context) -> list[dict[str, Any]]:
     return rows
 
 
+def reports_sigmoid(context: Context) -> list[dict[str, Any]]:
+    """Trains the sigmoid network from 0.01 * randn for as long as the report.
+
+    Returns:
+        A row per chosen epoch: `epochs`, and `accuracy` on the test images.
+    """
+    from kerasdl.scratch.network import Network
+    from kerasdl.scratch.optimizers import SGD
+    from kerasdl.scratch.training import fit
+
+    plan = context.plan
+    dataset, parts = context.images
+    network = Network(
+        math.prod(dataset.image_shape),
+        plan.units,
+        dataset.num_classes,
+        activation="sigmoid",
+        initializer="normal",
+        scale=0.01,
+        seed=plan.seed,
+    )
+    rows: list[dict[str, Any]] = []
+    optimizer, done = SGD(plan.learning_rate), 0
+    for epochs in plan.epochs:
+        fit(
+            network,
+            parts.train.images,
+            parts.train.labels,
+            epochs=epochs,
+            first_epoch=done,
+            optimizer=optimizer,
+            batch_size=plan.batch_size,
+            seed=plan.seed,
+        )
+        done = epochs
+        accuracy = network.evaluate(parts.test.images, parts.test.labels)[1]
+        rows.append({"epochs": epochs, "accuracy": accuracy})
+    return rows
+
+
 def scikit_learn(context: Context) -> list[dict[str, Any]]:
     """Trains scikit-learn's network on scaled and raw pixels, with and without momentum.
 
@@ -98,7 +138,7 @@ def scikit_learn(context: Context) -> list[dict[str, Any]]:
     _, parts = context.images
     size = plan.short_size
     labels = parts.train.labels[:size]
-    held_out = parts.validation if len(parts.validation) else parts.test
+    held_out = parts.validation
     scaled, asked = unit(parts.train)[:size], unit(held_out)
     rows = []
     for activation, factor, momentum, rate in itertools.product(
@@ -124,6 +164,7 @@ def scikit_learn(context: Context) -> list[dict[str, Any]]:
 
 CAUSES: dict[str, Callable[[Context], list[dict[str, Any]]]] = {
     "starts": starts,
+    "report's sigmoid": reports_sigmoid,
     "scikit-learn": scikit_learn,
 }
 """By the name of the part."""

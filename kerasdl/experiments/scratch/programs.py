@@ -174,8 +174,7 @@ def _sklearn(context: Context, activation: str, seed: int) -> dict[str, Any]:
         seconds += time.perf_counter() - started
         if not diverged:
             loss.append(float(classifier.loss_))
-            if len(labels[1]):
-                accuracies.append(score(1))
+            accuracies.append(score(1))
         if epoch in plan.epochs:
             train.append(None if diverged else score(0))
             test.append(None if diverged else score(2))

@@ -46,6 +46,11 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         """
         if list(self.epochs) != sorted(set(self.epochs)):
             raise ValueError(f"epochs must rise, e.g. 50,100. Received: {self.epochs}")
+        if not self.data.validation_fraction:
+            raise ValueError(
+                "the study watches validation images. Received: validation_fraction 0; use e.g. "
+                "--validation-fraction 0.1"
+            )
         for name, values in (("programs", self.programs), ("activations", self.activations)):
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} must differ from each other. Received: {values}")

@@ -48,9 +48,11 @@ def run(context: Context) -> list[Section]:
         score = "diverged" if last is None else f"test accuracy {100 * last:.2f} %"
         context.say(f"{key} ({number} of {len(cells)}): {score}, {result['seconds']:.0f} s")
         results.append(result)
-    causes = {
-        name: context.memo(name, partial(find, context))
-        for name, find in causing.CAUSES.items()
-        if name != "scikit-learn" or "sklearn" in plan.programs
-    }
+    skipped = set() if "sklearn" in plan.programs else {"scikit-learn"}
+    skipped |= set() if "sigmoid" in plan.activations else {"report's sigmoid"}
+    causes = {}
+    for name, find in causing.CAUSES.items():
+        if name not in skipped:
+            context.say(f"causes: {name}")
+            causes[name] = context.memo(name, partial(find, context))
     return report.sections(context, results, causes)

@@ -51,7 +51,7 @@ class Histories:
             Which models, of those with patience, were never better.
         """
         good = finite & np.isfinite(columns["loss"])
-        for bad in np.flatnonzero(~good).tolist():
+        for bad in np.flatnonzero(~good & ~self._stopped).tolist():
             self.failed.setdefault(
                 bad,
                 f"the loss or the weights of {self._names[bad]} became nan or infinite in "

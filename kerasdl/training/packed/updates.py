@@ -72,7 +72,8 @@ def read_rule(optimizer: Any) -> Rule:
         rate = float(np.asarray(rate))
         # A rate of 0 trains nothing, and has no factor to others.
         scale = rate or 1.0
-        shape = "constant"
+        # A pack's rate is scaled for each model, which 0 has no factor for.
+        shape = "constant" if rate else "zero"
     # Rates of one pack are factors of each other that every number format can hold.
     key = *key, round(math.log10(scale) / 12)
     if keras.config.floatx() == "float64" and not isinstance(rate, float):
