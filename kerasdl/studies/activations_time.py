@@ -72,8 +72,8 @@ def run_time(context: Context, times: Times) -> Section:
                 ],
                 rows=rows,
                 note=f"Medians over the rounds. Ratio: to {title(base)} in the same round, with "
-                "the interval that order statistics give its median (at least 93 %). Tied: it contains "
-                "1. Processor: of all cores together.",
+                "the interval that order statistics give its median (at least 93 %). Tied: it "
+                "contains 1. Processor: of all cores together.",
             )
         ],
         figures=[activations_figures.run_time(context, ratios, base)],
