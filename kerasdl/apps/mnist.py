@@ -1,8 +1,8 @@
 """MNIST: one hidden layer, any multilayer perceptron, and a small convolutional network.
 
-python -m kerasdl.apps.mnist
-python -m kerasdl.apps.mnist --models mlp --units 512,256 --activation tanh --classes 0,1,2
-python -m kerasdl.apps.mnist predict my_digit.png --run runs/mnist
+    python -m kerasdl.apps.mnist
+    python -m kerasdl.apps.mnist --models mlp --units 512,256 --activation tanh --classes 0,1,2
+    python -m kerasdl.apps.mnist predict my_digit.png --run runs/mnist
 
 Expected, from `--preset full --models mlp1,deformed,mlp,cnn --seeds 3`: one hidden layer of 800
 units 98.47 ± 0.02 % and, with deformed digits, 99.26 ± 0.03 %, two hidden layers 98.43 ± 0.01 %,
