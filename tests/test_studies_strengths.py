@@ -13,7 +13,7 @@ from kerasdl.studies import experiment_command, strengths, strengths_details
 from kerasdl.studies.strengths import BASELINE, Net, Recipe
 from kerasdl.studies.strengths_analysis import Results, named, outcomes
 
-TINY = ["--study", "strengths", "--units", "12,12", "--epochs", "3", "--repeats", "3"]
+TINY = ["--study", "strengths", "--units", "12,12", "--epochs", "3", "--repeats", "2"]
 TINY += ["--l1", "1e-5,1e-3", "--l2", "1e-3", "--decay", "1", "--dropout", "0.1,0.4"]
 
 
@@ -90,13 +90,16 @@ def test_started_again_it_trains_nothing_and_says_the_same(finished, monkeypatch
     assert record.read_findings(out / "results.json").sections == before
 
 
-def test_each_network_is_its_own_training(folder_of_images, tmp_path, monkeypatch):
+def test_each_network_is_its_own_training(folder_of_images, tmp_path):
     """Packed or alone: the same first weights, division and settings give the same scores."""
     import keras
+    import msgspec
+    from rich.console import Console
 
     from kerasdl.datasets.load import load
     from kerasdl.models.mlp import mlp
     from kerasdl.studies.data import divide
+    from kerasdl.studies.experiment import Context, Memo
     from kerasdl.training.compiling import compile_model
     from kerasdl.training.engine import Engine
     from kerasdl.training.settings import Training
@@ -106,21 +109,15 @@ def test_each_network_is_its_own_training(folder_of_images, tmp_path, monkeypatc
         l1=(), l2=(0.01,), decay=(5.0,), dropout=(), readings=False,
         units=(12, 12), epochs=4, batch_size=30, repeats=2,
     )  # fmt: skip
-    from rich.console import Console
-
-    from kerasdl.studies.experiment import Context, Memo
-
     dataset = load(str(folder_of_images))
     parts = divide(dataset, plan.data)
     context = Context(plan, tmp_path, Console(quiet=True), Memo(tmp_path, {}), dataset, parts)
     found = strengths.train(context, 1, "repetition 2")
-    import msgspec
-
     parts = divide(dataset, msgspec.structs.replace(plan.data, split_seed=1))
     training = Training(
         epochs=4, batch_size=30, optimizer="adam", learning_rate=1e-3, schedule="constant"
     )
-    for one, penalty, decay in zip(found["nets"], (0, 0.01, 0), (0, 0, 5.0), strict=True):
+    for one, penalty, decay in zip(found["nets"][1:], (0.01, 0), (0, 5.0), strict=True):
         keras.utils.set_random_seed(1)
         model = mlp(dataset.image_shape, 3, units=(12, 12), l2=penalty)
         chosen = msgspec.structs.replace(training, weight_decay=decay)
@@ -172,8 +169,8 @@ def test_the_default_preset_is_smaller_than_the_full_one():
         name: experiment_command.make_recipe(app, strengths.EXPERIMENT, {"preset": name})
         for name in ("default", "full")
     }
-    assert plans["full"].repeats * len(plans["full"].nets(900)) >= 20 * 25
-    assert plans["default"].repeats * len(plans["default"].nets(900)) <= 110
+    assert plans["full"].repeats * len(plans["full"].nets(900)) >= 10 * 25
+    assert plans["default"].repeats * len(plans["default"].nets(900)) <= 80
 
 
 def make_results(validation, test, repeats=12, images=200, **grid):

@@ -42,7 +42,7 @@ _COMMON = {
         "mlp": _UNITS,
     },
     "data": {"dataset": "gurmukhi"},
-    # Penalties press weights to where bfloat16's eight bits tell: seen to end in a spike of loss.
+    # Not "auto": what is asked for here is smaller than what another number format may do.
     "precision": "float32",
 }
 
