@@ -67,6 +67,9 @@ _COMMON = {
     "models": list(ACTIVATIONS),
     "networks": dict.fromkeys(ACTIVATIONS, "mlp"),
     "data": {"dataset": "fashion_mnist"},
+    # bfloat16 costs the ReLU network 0.3 points (89.99 and 89.71 against 90.40 and 89.97 %, the
+    # same seeds and two trainings) and saves a quarter of the time.
+    "precision": "float32",
 }
 
 APP = App(
