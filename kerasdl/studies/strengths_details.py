@@ -249,7 +249,7 @@ def _best_epoch(results: Results, net: Net) -> str:
 
 
 def _points(results: Results, net: Net) -> str:
-    return f"{100 * results.spread(net, 'gap').mean:.1f}"
+    return f"{100 * results.spread(net, 'gap').mean:.1f}".replace("-", text.MINUS)
 
 
 def _range(nets: Sequence[Net]) -> str:

@@ -80,13 +80,14 @@ def _at_their_best(
         "validation.",
     )
     plan = results.plan
+    times = "Once" if results.repeats == 1 else f"{results.repeats} times"
     return Section(
         title="Each regulariser at its best",
         text=[
             f"Validation accuracy at the best strength: {text.listing(means)}; without any "
-            f"{results.percent(BASELINE, 'validation')}. Better than none beyond noise: "
+            f"{results.percent(BASELINE, 'validation')}. Better than that beyond noise: "
             f"{text.listing(ahead) or 'none of them'}.",
-            f"{results.repeats} times, the images were divided anew into {results.trained} to "
+            f"{times}, the images were divided anew into {results.trained} to "
             f"train on and {results.held_out} to validate, and all {len(results.nets)} networks "
             f"were trained on them from the same first weights: {len(plan.units)} hidden layers "
             f"of {'-'.join(map(str, dict.fromkeys(plan.units)))}, Adam at {plan.learning_rate:g}, "

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -168,21 +168,24 @@ def curves(path: Path, lines: Sequence[tuple[str, Floats, Floats]], dataset: Dat
             (repetitions, epochs).
         dataset: The data, for the label.
     """
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FormatStrFormatter, MaxNLocator
 
     title = "Each at its best: learning curves on validation images"
     with style.drawing(path, (9.0, 4.2), title, dataset) as figure:
         left, right = figure.subplots(1, 2)
         for index, (name, accuracy, loss) in enumerate(lines):
-            look = style.color(index), style.dashes(index)
-            _line(left, 100 * accuracy, style.safe(name), *look)
+            epochs = np.arange(1.0, accuracy.shape[1] + 1)
+            low, mean, high = _band(100 * accuracy)
+            _line(left, epochs, (low, mean, high), style.safe(name), index)
             # On a logarithmic axis: mean and deviation of the logarithms.
-            _line(right, np.log10(np.maximum(loss, 1e-12)), style.safe(name), *look)
+            low, mean, high = _band(np.log10(np.maximum(loss, 1e-12)))
+            _line(right, epochs, (10**low, 10**mean, 10**high), style.safe(name), index)
         lowest = min(100 * float(accuracy.mean(axis=0)[-1]) for _, accuracy, _ in lines)
         left.set_ylim(max(0.0, lowest - DEPTH), 101)
         left.set_title("Accuracy, %")
         right.set_title("Loss, nats")
-        right.yaxis.set_major_formatter(lambda power, _: f"{10**power:.2g}")
+        right.set_yscale("log")
+        right.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         for axes in (left, right):
             axes.set_xlabel("Epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8))
@@ -190,9 +193,16 @@ def curves(path: Path, lines: Sequence[tuple[str, Floats, Floats]], dataset: Dat
         figure.legend(handles, labels, loc="outside lower center", ncols=3)
 
 
-def _line(axes: "Axes", values: Floats, name: str, color: str, dashes: Any) -> None:
-    """Draws the mean over the repetitions and a band of one standard deviation."""
-    epochs = np.arange(1, values.shape[1] + 1)
+def _band(values: Floats) -> tuple[Floats, Floats, Floats]:
+    """Returns the mean over the repetitions, one standard deviation below and above it."""
     mean, width = values.mean(axis=0), values.std(axis=0, ddof=min(1, len(values) - 1))
-    axes.plot(epochs, mean, label=name, color=color, linestyle=dashes)
-    axes.fill_between(epochs, mean - width, mean + width, color=color, alpha=0.10, linewidth=0)
+    return mean - width, mean, mean + width
+
+
+def _line(
+    axes: "Axes", epochs: Floats, band: tuple[Floats, Floats, Floats], name: str, index: int
+) -> None:
+    low, mean, high = band
+    color = style.color(index)
+    axes.plot(epochs, mean, label=name, color=color, linestyle=style.dashes(index))
+    axes.fill_between(epochs, low, high, color=color, alpha=0.10, linewidth=0)
