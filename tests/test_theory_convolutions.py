@@ -39,19 +39,27 @@ def test_an_unknown_design_is_refused():
 
 def test_designs_are_timed_in_turn():
     ticks = itertools.count()
-    found = convolutions.measure_time(batch_size=1, rounds=3, clock=lambda: float(next(ticks)))
+    found = convolutions.measure_time(
+        batch_size=1, rounds=3, clock=lambda: float(next(ticks)), busy_clock=lambda: 0.0
+    )
     assert found.seconds == {"direct": [1.0] * 3, "bottleneck": [1.0] * 3}
+    assert found.busy == {"direct": [0.0] * 3, "bottleneck": [0.0] * 3}
+    assert found.busy_ratio is None
     assert next(ticks) == 2 * 2 * 3
 
 
 def test_ratios_are_of_rounds():
-    timing = Timing(4, {"direct": [6.0, 10.0, 8.0], "bottleneck": [2.0, 2.0, 4.0]})
+    busy = {"direct": [3.0, 5.0, 4.0], "bottleneck": [1.0, 1.0, 1.0]}
+    timing = Timing(4, {"direct": [6.0, 10.0, 8.0], "bottleneck": [2.0, 2.0, 4.0]}, busy)
+    assert timing.busy_ratio == 4.0
+    assert timing.busy_medians == {"direct": 4.0, "bottleneck": 1.0}
     assert timing.ratios == [3.0, 5.0, 2.0]
     assert timing.medians == {"direct": 8.0, "bottleneck": 2.0}
 
 
 def test_the_section_and_its_figure(designs, tmp_path):
-    timing = Timing(4, {"direct": [0.6, 1.0, 0.8], "bottleneck": [0.2, 0.2, 0.4]})
+    seconds = {"direct": [0.6, 1.0, 0.8], "bottleneck": [0.2, 0.2, 0.4]}
+    timing = Timing(4, seconds, seconds)
     section = convolutions_section.section(designs, convolutions.variants(), timing, [])
     verdicts = {claim.claim: claim.verdict for claim in section.claims}
     assert verdicts == {

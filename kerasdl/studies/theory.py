@@ -1,5 +1,6 @@
 """The study behind `kerasdl.apps.theory`: recipe, measurements, figures, sections."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -87,8 +88,7 @@ def run(context: Context) -> list[Section]:
     }
     sections = []
     for part in context.plan.parts:
-        make = makers[part]
-        found = context.memo(part, lambda make=make: make(context))  # type: ignore[misc]
+        found = context.memo(part, functools.partial(makers[part], context))
         sections.append(msgspec.convert(found, Section))
     return sections
 

@@ -142,7 +142,9 @@ def _least(cases: Sequence[Case]) -> str:
 
 
 def _number(value: float) -> str:
-    """Returns a number of any size without powers of ten."""
+    """Returns a number of any size, where possible without powers of ten."""
+    if abs(value) < 1e-3:
+        return "0" if abs(value) < 1e-12 else f"{value:.0e}".replace("-", text.MINUS)
     if abs(value) >= 100:
         return text.count(round(value)).replace("-", text.MINUS)
     return (

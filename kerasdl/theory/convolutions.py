@@ -46,10 +46,13 @@ class Timing:
     Args:
         batch_size: Images in a batch.
         seconds: Seconds of each round, by design.
+        busy: Seconds that the processor's cores were busy with it, added up; other programs on
+            the machine change them less.
     """
 
     batch_size: int
     seconds: dict[str, list[float]]
+    busy: dict[str, list[float]]
 
     @property
     def medians(self) -> dict[str, float]:
@@ -57,11 +60,22 @@ class Timing:
         return {name: statistics.median(found) for name, found in self.seconds.items()}
 
     @property
+    def busy_medians(self) -> dict[str, float]:
+        """Median busy seconds, by design."""
+        return {name: statistics.median(found) for name, found in self.busy.items()}
+
+    @property
     def ratios(self) -> list[float]:
         """Seconds of the direct design by seconds of the bottleneck, round by round."""
         return [
             one / two for one, two in zip(*(self.seconds[name] for name in DESIGNS), strict=True)
         ]
+
+    @property
+    def busy_ratio(self) -> float | None:
+        """The same of the busy seconds of all rounds; None where that clock is too coarse."""
+        direct, bottleneck = (sum(self.busy[name]) for name in DESIGNS)
+        return direct / bottleneck if bottleneck > 0 else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,6 +146,7 @@ def measure_time(
     rounds: int,
     seed: int = 0,
     clock: Callable[[], float] = time.perf_counter,
+    busy_clock: Callable[[], float] = time.process_time,
 ) -> Timing:
     """Times one batch through each design, in turn, after a warm-up.
 
@@ -142,6 +157,7 @@ def measure_time(
         rounds: How often.
         seed: Of the pixels, which speed does not depend on.
         clock: Returns seconds.
+        busy_clock: Returns seconds that cores were busy.
     """
     images = np.random.default_rng(seed).normal(size=(batch_size, *INPUT_SHAPE))
     batch = images.astype(np.float32)
@@ -150,9 +166,11 @@ def measure_time(
         for _ in range(2):  # the first call compiles
             model.predict_on_batch(batch)
     seconds: dict[str, list[float]] = {name: [] for name in DESIGNS}
+    busy: dict[str, list[float]] = {name: [] for name in DESIGNS}
     for number in range(rounds):
         for name in DESIGNS if number % 2 == 0 else reversed(DESIGNS):
-            started = clock()
+            started, busy_started = clock(), busy_clock()
             models[name].predict_on_batch(batch)
             seconds[name].append(clock() - started)
-    return Timing(batch_size, seconds)
+            busy[name].append(busy_clock() - busy_started)
+    return Timing(batch_size, seconds, busy)

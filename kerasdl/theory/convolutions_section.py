@@ -45,7 +45,7 @@ def section(
             f"batch of {timing.batch_size} took {_milliseconds(timing, 'direct')} ms without it "
             f"and {_milliseconds(timing, 'bottleneck')} ms with it, {ratio:.1f} times less (median "
             f"of {len(ratios)} rounds in turn, {min(ratios):.1f} to {max(ratios):.1f}): "
-            f"{_gain(ratio, fewer)}.",
+            f"{_gain(ratio, fewer)}.{_busy(timing)}",
             "Where the report's other figures come from can be found by trying: "
             f"{_explained(variants)}.",
         ],
@@ -63,6 +63,11 @@ def _gain(ratio: float, arithmetic: float) -> str:
     if abs(ratio / arithmetic - 1) < 0.05:
         return "what the arithmetic promises"
     return f"{'less' if ratio < arithmetic else 'more'} than the arithmetic promises"
+
+
+def _busy(timing: Timing) -> str:
+    ratio = timing.busy_ratio
+    return "" if ratio is None else f" Of processor time it took {ratio:.1f} times less."
 
 
 def _claim_parameters(design: Design, variants: Sequence[Variant]) -> Claim:
@@ -118,25 +123,21 @@ def _table_designs(designs: tuple[Design, Design], timing: Timing) -> Table:
             design.costs.multiply_accumulates,
             design.costs.activations,
             timing.medians[design.name] * 1e3,
-            design.costs.multiply_accumulates
-            * timing.batch_size
-            / timing.medians[design.name]
-            / 1e9,
+            timing.busy_medians[design.name] * 1e3,
         ]
         for design in designs
     ]
-    first, second = (row[2:] for row in rows)
-    quotients = [
-        one / two
-        for one, two in zip(first[:-2], second[:-2], strict=True)
-        if isinstance(one, int | float) and isinstance(two, int | float)
-    ]
-    speed = [
-        one / two
-        for one, two in zip(first[-1:], second[-1:], strict=True)
-        if isinstance(one, int | float) and isinstance(two, int | float)
-    ]
-    rows.append(["ratio", None, *quotients, statistics.median(timing.ratios), *speed])
+    direct, bottleneck = (design.costs for design in designs)
+    rows.append([
+        "ratio",
+        None,
+        direct.parameters / bottleneck.parameters,
+        REPORTED["direct"] / REPORTED["bottleneck"],
+        direct.multiply_accumulates / bottleneck.multiply_accumulates,
+        direct.activations / bottleneck.activations,
+        statistics.median(timing.ratios),
+        timing.busy_ratio,
+    ])  # fmt: skip
     return Table(
         name="convolutions",
         title=f"Both designs on {_shape((28, 28, 192))}, same padding",
@@ -148,11 +149,12 @@ def _table_designs(designs: tuple[Design, Design], timing: Timing) -> Table:
             "MACs",
             "Activations",
             f"Time of {timing.batch_size} images, ms",
-            "G MACs a second",
+            "Processor time, ms",
         ],
         rows=rows,
         note=f"Time: median of {len(timing.ratios)} rounds, both in turn, after a warm-up; its "
-        "ratio is the median of the rounds' ratios. MACs: multiply-accumulates for one image.",
+        "ratio is the median of the rounds' ratios. Processor time: of all cores together, which "
+        "other programs disturb less. MACs: multiply-accumulates for one image.",
         digits=1,
     )
 

@@ -78,7 +78,7 @@ def section(found: Sequence[Family], figures: Sequence[Figure]) -> Section:
                         one.cross_entropy,
                         one.divergence,
                         one.entropy,
-                        f"{one.error:.1e}".replace("-", "−"),
+                        one.error,
                     ]
                     for one in found
                 ],

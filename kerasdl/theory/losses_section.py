@@ -109,8 +109,8 @@ def _claim_gradients(measured: Sequence[tuple[Measured, Measured]]) -> Claim:
         report=ROW,
         claim="Its gradients are larger far from the label.",
         measured=f"It has the larger gradient for {text.count(larger)} of {text.count(total)} "
-        f"wrongly answered examples ({ce.task}: medians {medians[0]:.2f} and {medians[1]:.2f} "
-        "where q is below 0.05).",
+        f"wrongly answered examples. Median norm where q is below 0.05, {ce.task}: "
+        f"{medians[0]:.2f} against {medians[1]:.2f}.",
         verdict="right" if total and larger == total else "wrong",
     )
 
