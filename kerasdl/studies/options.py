@@ -52,7 +52,8 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         usage="%(prog)s [options]",
         description=app.description,
         epilog=f"Networks: {', '.join(registry.names())}. "
-        + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items()),
+        + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items())
+        + " A finished run on your own pictures: predict IMAGE... (predict --help).",
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
