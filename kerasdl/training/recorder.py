@@ -40,6 +40,7 @@ class LayerRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self._names = None if layers is None else tuple(layers)
         self._histogram_epochs = frozenset(histogram_epochs)
         self._hooks = contextlib.ExitStack()
+        self._training = False
         self.statistics = LayerStatistics(())
 
     def rows(self) -> Iterator[tuple[int, str, str, float]]:
@@ -67,16 +68,18 @@ class LayerRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         strategies = model.distribute_strategy, tf.distribute.get_strategy()
         if max(strategy.num_replicas_in_sync for strategy in strategies) > 1:
             raise ValueError("recording layers needs one device. Received: several replicas")
-        # A step that was traced without the hooks would not be traced again.
+        self._hooks.close()
+        # Keras takes the method before `on_train_begin`, and would not trace again a step that
+        # was traced without the hooks.
+        self._replace(model, "train_step", self._marked(model.train_step))
         model.train_function = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Makes the variables and hooks into the training step."""
-        self._hooks.close()
         layers = _layers_of(self.model, self._names)
         self._sums = LayerSums(layers, bool(self._histogram_epochs))
         self.statistics = LayerStatistics(tuple(layer.name for layer in layers))
-        self._hook()
+        self._hook(self._sums)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Starts the epoch's numbers anew."""
@@ -118,23 +121,26 @@ class LayerRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.statistics.epochs = list(state["epochs"])
         self.statistics.histograms = {int(key): v for key, v in state["histograms"].items()}
 
-    def _hook(self) -> None:
-        """Puts instance attributes over the methods; they go with `self._hooks`."""
-        model, sums = self.model, self._sums
-        training = [False]
-        # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
-        optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-        plain_step, plain_apply = model.train_step, optimizer.apply
+    def _marked(self, plain: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Returns the training step with a note that it is being traced."""
 
         def train_step(data: Any) -> Any:
-            training[0] = True
+            self._training = True
             try:
-                return plain_step(data)
+                return plain(data)
             finally:
-                training[0] = False
+                self._training = False
+
+        return train_step
+
+    def _hook(self, sums: LayerSums) -> None:
+        """Puts instance attributes over the methods; they go with `self._hooks`."""
+        # Under mixed_float16 Keras wraps the optimizer in one that scales the loss.
+        optimizer = getattr(self.model.optimizer, "inner_optimizer", self.model.optimizer)
+        plain_apply = optimizer.apply
 
         def apply(grads: Any, trainable_variables: Any = None) -> Any:
-            if not training[0]:
+            if not self._training:
                 return plain_apply(grads, trainable_variables)
             variables = trainable_variables
             if variables is None:
@@ -148,13 +154,12 @@ class LayerRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         def watched(plain: Callable[..., Any], place: int) -> Callable[..., Any]:
             def call(*arguments: Any, **named: Any) -> Any:
                 outputs = plain(*arguments, **named)
-                if training[0]:
+                if self._training:
                     sums.see(place, outputs)
                 return outputs
 
             return call
 
-        self._replace(model, "train_step", train_step)
         self._replace(optimizer, "apply", apply)
         for place, watch in sums.watched.items():
             self._replace(watch.layer, "call", watched(watch.layer.call, place))
