@@ -113,7 +113,10 @@ def test_the_column_without_seen_images_is_what_the_predictions_say(finished, fo
     assert row[-1].startswith(f"{100 * np.mean(scores):.2f}")
 
 
-def compare(validation, test, seeds=6, images=400, models=("baseline", "dropout", "l2", "l1")):
+MODELS = ("baseline", "dropout", "l2", "l1")
+
+
+def compare(validation, test, *, seeds=6, images=400, models=MODELS, units=(256,) * 6):
     """A comparison with planted accuracies of the models."""
     import reporting_fakes
 
@@ -134,7 +137,12 @@ def compare(validation, test, seeds=6, images=400, models=("baseline", "dropout"
             one = msgspec.structs.replace(fake.runs[0], model=model, seed=seed, metrics=scores)
             runs.append(one)
     dataset = msgspec.structs.replace(fake.dataset, name="gurmukhi", source="local")
-    recipe = {"models": list(models), "data": {"dataset": "gurmukhi"}}
+    recipe = {
+        "models": list(models),
+        "data": {"dataset": "gurmukhi"},
+        "settings": {model: {"units": units} for model in models},
+        "training": {model: {"epochs": 150, "learning_rate": 1e-3} for model in models},
+    }
     found = msgspec.structs.replace(
         fake,
         app="gurmukhi",
@@ -174,6 +182,12 @@ def test_a_lead_on_validation_alone_stays_open():
     (section,) = regularisers.conclude(compare(validation, dict.fromkeys(validation, 0.9)))
     assert section.claims[0].verdict == "undecided"
     assert [row[-1] for row in section.tables[1].rows] == ["open"] * 3
+
+
+def test_another_network_says_nothing_of_the_reports():
+    scores = {"baseline": 0.8, "dropout": 0.95, "l2": 0.9, "l1": 0.85}
+    (section,) = regularisers.conclude(compare(scores, scores, units=(256, 256)))
+    assert section.claims == []
 
 
 def test_one_seed_decides_nothing():

@@ -39,7 +39,7 @@ def conclude(comparison: Comparison) -> list[Section]:
     ours = _compare(there, runs, comparison.record.comparisons)
     words = [_winner(comparison, runs), _noise(runs, len(parts.validation))]
     claims = []
-    if len(there) == len(ORDER) and comparison.real("gurmukhi"):
+    if len(there) == len(ORDER) and comparison.real("gurmukhi") and _as_reported(comparison):
         claims = [_claim(comparison, runs, ours)]
     return [
         Section(
@@ -50,6 +50,17 @@ def conclude(comparison: Comparison) -> list[Section]:
         ),
         *_duplicates(comparison, repeated),
     ]
+
+
+def _as_reported(comparison: Comparison) -> bool:
+    """Whether the networks and their training are the report's."""
+    recipe = comparison.record.recipe
+    return all(
+        list(recipe["settings"][model]["units"]) == [256] * 6
+        and recipe["training"][model]["epochs"] == 150
+        and recipe["training"][model]["learning_rate"] == 1e-3
+        for model in ORDER
+    )
 
 
 class _Two:
