@@ -217,7 +217,15 @@ def partial_fit(
     classifier: Any, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int32]
 ) -> bool:
     """Trains scikit-learn's network for one epoch; returns False when its numbers overflow."""
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
+    from threadpoolctl import threadpool_limits
+
+    # One thread, as the NumPy network: at this size more of them wait for each other, and on a
+    # busy machine for long.
+    with (
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+        threadpool_limits(1, user_api="blas"),
+    ):
         warnings.simplefilter("ignore")
         try:
             classifier.partial_fit(images, labels, classes=np.unique(labels))
