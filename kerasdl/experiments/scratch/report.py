@@ -96,9 +96,9 @@ def _compared(context: Context, results: Results, real: bool) -> Section:
         text=[
             f"Hidden layers {', '.join(map(str, plan.units))}, plain SGD with rate "
             f"{plan.learning_rate:g}, batches of {plan.batch_size}, pixels 0 to 1, first weights "
-            "by He's rule for ReLU and Glorot's for the others (scikit-learn always draws its own, "
-            "by Glorot's). The NumPy network's weights were saved after the epochs below and scored "
-            "from the files.",
+            "by He's rule for ReLU and Glorot's for the others; scikit-learn always draws its own, "
+            "by Glorot's. The NumPy network's weights were saved after the epochs below and "
+            "scored from the files.",
             *_agreement(plan, results),
         ],
         claims=_verdicts(plan, results) if real else [],
