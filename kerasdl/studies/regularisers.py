@@ -134,7 +134,7 @@ def _noise(runs: Mapping[str, Sequence[Run]], count: int) -> str:
         f"another draw of {count} images would move {100 * best:.1f} % by ±{100 * error:.1f} "
         "points (one binomial standard error), the same way for all seeds. So a lead counts here "
         "only when it is beyond the noise of the seeds on validation and beyond that of seeds "
-        "and images on the test part. `--study strengths` divides anew each time."
+        "and images on the test part. The study strengths divides the images anew each time."
     )
 
 
