@@ -134,5 +134,6 @@ def _figure(
             for (change, kind), values in accuracies.items()
         ),
         caption="Dots are medians over the seeds, lines from the lowest to the highest seed; the "
-        "dashed line is chance. A gradient of usual size is needed, but does not suffice.",
+        "dashed line is chance. Adam divides each gradient by its usual size, so that a small "
+        "gradient alone need not stop a layer, down to Adam's epsilon.",
     )

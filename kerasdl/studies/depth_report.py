@@ -105,13 +105,11 @@ def _stuck(context: Context, found: Found, baseline: Baseline) -> list[str]:
         parts = []
         for activation in plan.activations:
             first = found.stuck_from(initializer, activation, plan.depths, baseline)
-            words = "at every depth tried something is learnt"
-            parts.append(
-                f"{title(activation)}: {words if first is None else f'stuck from {first}'}"
-            )
-        same = all("something" in part for part in parts)
-        listed = "every activation learns at every depth tried" if same else "; ".join(parts)
-        lines.append(f"First weights by {title(initializer)}: {listed}.")
+            if first is not None:
+                parts.append(f"{title(activation)} learns nothing from depth {first} on")
+        words = "; ".join(parts) or "the deepest network of every activation learns something"
+        tried = ", ".join(map(str, sorted(plan.depths)))
+        lines.append(f"First weights by {title(initializer)}, depths {tried}: {words}.")
     return lines
 
 
