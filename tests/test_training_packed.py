@@ -187,12 +187,14 @@ def test_dropout_does_not_depend_on_the_other_models(examples):
 
 
 def test_dropout_keeps_its_share_and_the_mean(examples):
-    from kerasdl.training.packed.forward import _Run
+    from kerasdl.training.packed.forward import Forward
 
     packed = Packed([mlp(100, dropout=0.3), mlp(100, dropout=0.6)], [ADAM] * 2)
     packed.fit(examples(4, SHAPE), seed=0, seeds=[0, 1])
-    (part,) = (part for part in packed._packs[0].forward.all_parts() if part.node.dropout)
-    out = _Run(None, None, {}, np.int64(5), None).dropped(part, np.ones((2, 500, 100), np.float32))
+    layout = packed._packs[0].layout
+    (part,) = (part for part in layout.parts() if part.node.dropout)
+    forward = Forward(layout, None, {}, np.int64(5))
+    out = forward._dropped(part, np.ones((2, 500, 100), np.float32))
     np.testing.assert_allclose(np.mean(np.asarray(out) == 0, axis=(1, 2)), [0.3, 0.6], atol=0.01)
     np.testing.assert_allclose(np.mean(out, axis=(1, 2)), 1.0, atol=0.02)
 

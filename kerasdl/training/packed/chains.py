@@ -39,11 +39,16 @@ class Node(NamedTuple):
     dropout: float
     key: Hashable
 
-    def signature(self) -> Hashable:
-        """Returns all that must be equal for nodes of several models to be computed together."""
+    def signature(self, *, inputs: bool = True) -> Hashable:
+        """Returns all that must be equal for nodes of several models to be computed together.
+
+        Args:
+            inputs: Whether the places of the inputs count; whether they are INPUT always does.
+        """
+        places = self.inputs if inputs else tuple(place == INPUT for place in self.inputs)
         regularized = tuple((bool(l1), bool(l2)) for l1, l2 in map(penalty, self.weights.values()))
         shapes = tuple((role, tuple(v.shape), v.dtype) for role, v in self.weights.items())
-        return self.kind, self.inputs, self.key, shapes, regularized, self.dropout > 0
+        return self.kind, places, self.key, shapes, regularized, self.dropout > 0
 
 
 class Chain(NamedTuple):

@@ -1,6 +1,6 @@
 """Statistics of each layer of a pack, out of the training step itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +14,8 @@ from kerasdl.training.layer_statistics import (
     from_sums,
     table,
 )
-from kerasdl.training.packed.forward import Forward, Part, Values
+from kerasdl.training.packed.forward import Values
+from kerasdl.training.packed.parts import Layout, Part
 from kerasdl.training.packed.plan import Member
 from kerasdl.training.packed.weights import Stack
 
@@ -44,14 +45,14 @@ class Observer:
     A row is a kernel of a model; rows go by stacks and, inside one, by its models.
 
     Args:
-        forward: The pack.
+        layout: The pack.
         histograms: Whether room for histograms is needed.
     """
 
-    def __init__(self, forward: Forward, *, histograms: bool) -> None:
+    def __init__(self, layout: Layout, *, histograms: bool) -> None:
         import tensorflow as tf
 
-        self._kernels = [stack for stack in forward.stacks() if stack.role == "kernel"]
+        self._kernels = [stack for stack in layout.stacks() if stack.role == "kernel"]
         owners = [owner for stack in self._kernels for owner in stack.owners]
         self.rows = [(owner.model, owner.place) for owner in owners]
         self._sizes = np.array([float(np.prod(owner.variable.shape)) for owner in owners])
@@ -61,33 +62,28 @@ class Observer:
         self._counts = tf.Variable(np.zeros(bins, np.int64), trainable=False)
         places = {row: number for number, row in enumerate(self.rows)}
         self._watched: dict[Part, Watched] = {}
-        for body, heads in forward.parts:
-            for part in (*body, *heads.values()):
-                self._watch(part, body, forward, places)
+        for part in layout.parts():
+            self._watch(part, layout, places)
 
-    def _watch(
-        self, dense: Part, body: Sequence[Part], forward: Forward, places: Mapping[Any, int]
-    ) -> None:
-        """Makes what follows a Dense layer's activation, if that has a flat side."""
+    def _watch(self, part: Part, layout: Layout, rows: Mapping[tuple[int, int], int]) -> None:
+        """Makes what follows the outputs of a part, if it is the activation of Dense layers."""
         import tensorflow as tf
 
-        if "kernel" not in dense.stacks:
+        sides = flat_sides(part.node.layer) if part.node.activation is not None else None
+        pairs = zip(part.members, part.places, strict=True)
+        dense = [(member, dense_place(member, place)) for member, place in pairs]
+        if sides is None or dense[0][1] is None:
             return
-        place = activation_place(dense.members[0], dense.place)
-        sides = None if place is None else flat_sides(dense.members[0].chain.nodes[place].layer)
-        if place is None or sides is None:
-            return
-        part = dense if place == dense.place else body[place]
-        number = {member.index: n for n, member in enumerate(forward.members)}
-        rows = [places[number[member.index], dense.place] for member in part.members]
-        units = dense.node.layer.units
+        of_models = [
+            rows[layout.number(member), place] for member, place in dense if place is not None
+        ]
+        units = dense[0][0].chain.nodes[dense[0][1]].layer.units
         shape = (part.count, units) if part.count > 1 else (units,)
-        finite = np.isfinite(sides)
         most, least = (
             tf.Variable(np.full(shape, sign * np.inf, np.float32), trainable=False) if has else None
-            for sign, has in zip((-1, 1), finite, strict=True)
+            for sign, has in zip((-1, 1), np.isfinite(sides), strict=True)
         )
-        self._watched[part] = Watched(np.array(rows, np.int32), sides, most, least)
+        self._watched[part] = Watched(np.array(of_models, np.int32), sides, most, least)
 
     def wants(self, part: Part) -> bool:
         """Whether `add` needs the output of this part."""
@@ -121,8 +117,8 @@ class Observer:
                 weights,
                 tf.square(stack.read() - weights),
             )
-            sums.append([tf.cast(stack.per_model(each), "float64") for each in entries])
-        joined = [tf.concat(each, axis=0) for each in zip(*sums, strict=True)]
+            sums.append(tf.stack([stack.per_model(each) for each in entries]))
+        joined = tf.unstack(tf.cast(tf.concat(sums, axis=1), "float64"))
         step = [*from_sums(joined, self._sizes), self._saturated(outputs)]
         self._sums.assign_add(tf.stack(step))
         self._steps.assign_add(1)
@@ -200,23 +196,21 @@ class Observer:
                     variable.assign(np.full(variable.shape, sign * np.inf, np.float32))
 
 
-def activation_place(member: Member, dense: int) -> int | None:
-    """Returns the node that is the activation of a Dense node: itself, or what follows it.
+def dense_place(member: Member, place: int) -> int | None:
+    """Returns the Dense node whose activation a node is: itself, or one before it.
 
     Only BatchNormalization and dropout may lie between, and nothing else may see the values.
 
     Args:
         member: The model.
-        dense: The place of the Dense node.
+        place: The place of a node with an activation.
     """
     nodes = member.chain.nodes
-    if nodes[dense].activation is not None:
-        return dense
-    place = dense
-    while True:
-        users = [number for number, node in enumerate(nodes) if place in node.inputs]
-        if len(users) != 1 or nodes[users[0]].kind in ("dense", "add"):
+    while nodes[place].kind != "dense":
+        inputs = nodes[place].inputs
+        if len(inputs) != 1 or inputs[0] < 0 or sum(inputs[0] in n.inputs for n in nodes) != 1:
             return None
-        (place,) = users
+        (place,) = inputs
         if nodes[place].activation is not None:
-            return place
+            return None
+    return place

@@ -5,8 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.training.packed.forward import Forward, Part
+from kerasdl.training.packed.forward import Forward
 from kerasdl.training.packed.observe import Observer
+from kerasdl.training.packed.parts import Layout, Part
 from kerasdl.training.packed.plan import Bundle
 from kerasdl.training.packed.updates import Update
 from kerasdl.training.packed.weights import Stack
@@ -24,16 +25,16 @@ class Pack:
     def __init__(
         self, bundles: list[Bundle], *, layer_statistics: bool = False, histograms: bool = False
     ) -> None:
-        self.forward = Forward(bundles)
-        members = self.forward.members
+        self.layout = Layout(bundles)
+        members = self.layout.members
         self.indices = np.array([member.index for member in members], np.int32)
         self._smoothing = np.array([member.smoothing for member in members])
         # As Keras does: the loss is computed in the number format of the loss object.
         self._loss_dtype = members[0].chain.model.loss.dtype if members else "float32"
-        self._stacks = self.forward.stacks()
+        self._stacks = self.layout.stacks()
         self._trained = [stack for stack in self._stacks if stack.trainable]
         self.update = Update(members[0].rule, self._trained)
-        self.observer = Observer(self.forward, histograms=histograms) if layer_statistics else None
+        self.observer = Observer(self.layout, histograms=histograms) if layer_statistics else None
         self._best: dict[Any, Any] = {}
 
     def step(
@@ -58,9 +59,8 @@ class Pack:
         outputs: dict[Part, Any] = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            logits = tf.cast(
-                self.forward(x, values, counter, self._watch(outputs)), self._loss_dtype
-            )
+            forward = Forward(self.layout, x, values, counter, self._watch(outputs))
+            logits = tf.cast(forward.logits(), self._loss_dtype)
             losses = self._losses(logits, labels)
             if weights is not None:
                 losses *= tf.cast(weights, losses.dtype)
@@ -89,7 +89,8 @@ class Pack:
 
     def predict(self, x: Any) -> Any:
         """Returns the logits (models, batch, classes) of a batch."""
-        return self.forward(x, {stack: stack.read() for stack in self._stacks})
+        values = {stack: stack.read() for stack in self._stacks}
+        return Forward(self.layout, x, values).logits()
 
     def finite(self) -> Any:
         """Returns whether all weights of each model are finite, bool (models,)."""

@@ -59,17 +59,21 @@ class Bundle(NamedTuple):
     """Models computed in lockstep, deepest first.
 
     Args:
-        members: The models; each body is the beginning of the first one's.
-        heads: (level, first, last): members first..last - 1 have bodies of `level` nodes and
-            equal heads.
+        members: The models; each body is the beginning of the first one's. Those with bodies of
+            one length and equal heads follow one another.
     """
 
     members: tuple[Member, ...]
-    heads: tuple[tuple[int, int, int], ...]
 
     def count(self, node: int) -> int:
         """How many of the members have the node `node` of the body."""
         return sum(len(member.body) > node for member in self.members)
+
+    def segments(self) -> list[tuple[int, int]]:
+        """Returns (first, last) of the members with bodies of one length and equal heads."""
+        keys = [(len(m.body), m.head.signature(inputs=False)) for m in self.members]
+        starts = [n for n in range(len(keys)) if n == 0 or keys[n] != keys[n - 1]]
+        return list(zip(starts, [*starts[1:], len(keys)], strict=True))
 
 
 def divide(members: Sequence[Member], batch_size: int) -> list[list[Bundle]]:
@@ -88,7 +92,7 @@ def divide(members: Sequence[Member], batch_size: int) -> list[list[Bundle]]:
         key = member.rule.key, str(layer.variable_dtype), str(layer.compute_dtype)
         families.setdefault(key, []).append(member)
     return [
-        [_heads(bundle) for bundle in part]
+        [Bundle(tuple(bundle)) for bundle in part]
         for family in families.values()
         for part in _parts(_bundles(family), batch_size)
     ]
@@ -101,8 +105,10 @@ def _bundles(members: Sequence[Member]) -> list[list[Member]]:
     # Equal heads next to each other, deepest bodies first.
     order: dict[Hashable, int] = {}
     for member in members:
-        order.setdefault(member.head.signature(), len(order))
-    for member in sorted(members, key=lambda m: (-len(m.body), order[m.head.signature()])):
+        order.setdefault(member.head.signature(inputs=False), len(order))
+    for member in sorted(
+        members, key=lambda m: (-len(m.body), order[m.head.signature(inputs=False)])
+    ):
         body = tuple(node.signature() for node in member.body)
         for bundle, first in zip(bundles, firsts, strict=True):
             if first[: len(body)] == body:
@@ -129,21 +135,6 @@ def _parts(bundles: list[list[Member]], batch_size: int) -> list[list[list[Membe
             parts[-1][-1].append(member)
             free -= size
     return parts
-
-
-def _heads(bundle: list[Member]) -> Bundle:
-    heads: list[tuple[int, int, int]] = []
-    first = 0
-    for last in range(1, len(bundle) + 1):
-        one = bundle[first]
-        same = last < len(bundle) and (
-            len(bundle[last].body) == len(one.body)
-            and bundle[last].head.signature() == one.head.signature()
-        )
-        if not same:
-            heads.append((len(one.body), first, last))
-            first = last
-    return Bundle(tuple(bundle), tuple(heads))
 
 
 def meets_input(node: Node) -> bool:
