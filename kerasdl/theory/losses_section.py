@@ -15,8 +15,6 @@ from kerasdl.theory.losses import CE, SIGMOID_MSE
 ROW = "A, row 1"
 EXACT = 1e-8
 """Nats; what rounding may make of two ways to compute the same loss."""
-SURE_MISTAKES = (1e-6, 0.01, 0.1, 1 / 3, 0.5, 0.9, 0.99)
-STARTS = {"usual": "usual", "wrong": "sure and wrong"}
 
 
 def section(
