@@ -144,7 +144,7 @@ def _wins(duels: Iterable[Duel]) -> tuple[int, int, int]:
 
 def _speed(found: Sequence[Convergence]) -> str:
     ranges = {}
-    for start in STARTS:
+    for start in losses_tables.STARTS:
         ratios = [d.ratio for one in found for d in one.best if d.start == start]
         ranges[start] = f"{min(ratios):.2f} to {max(ratios):.2f}"
     points = text.listing([f"{d.margin * 100:g}" for d in found[0].best if d.start == "usual"])
