@@ -121,3 +121,15 @@ def test_training_leaves_history_scores_and_statistics(examples, tmp_path):
         entries = sum(values.size for values in kernels(make(net)))
         assert np.sum(one["histograms"]["1"]) == 4 * entries
         assert len(one["signal"]) == depth - 1
+
+
+def test_a_network_that_diverges_ends_the_experiment_by_its_name(examples, tmp_path):
+    parts = Splits(examples(n=64), examples(n=0), examples(n=30, seed=2))
+    names = ("a", "b", "c")
+    dataset = Dataset("toy", "Toy", parts.train, parts.test, names, "folder", False, None, "0" * 64)
+    console = Console(file=io.StringIO())
+    context = Context(None, tmp_path, console, Memo(tmp_path, {}), dataset, parts)
+    nets = [Net((8,), "sigmoid", "glorot"), Net((8, 8), "linear", "glorot")]
+    wild = Settings(epochs=3, batch_size=16, learning_rate=1e30, epsilon=1e-8)
+    with pytest.raises(FloatingPointError, match="linear of 2 hidden layers"):
+        train(context, "two", nets, wild, 0)

@@ -133,6 +133,9 @@ def train(
         epoch), `test_loss`, `test_accuracy`, `right` (which test images it answers rightly:
         see `unpack_bits`), `layers` (names), `statistics` (epochs of layers by quantity, see
         training.layer_statistics), `histograms` (layers of counts, by epoch), `signal`.
+
+    Raises:
+        FloatingPointError: If a network's loss or weights became NaN or infinite.
     """
     dataset, parts = context.images
     keras.backend.clear_session()
@@ -155,6 +158,12 @@ def train(
         )
     finally:
         progress.close()
+    for place, reason in packed.failed.items():
+        # Neither "stuck" nor a result: the experiment's question needs a rate that all can bear.
+        net = nets[place]
+        raise FloatingPointError(
+            f"{net.activation} of {len(net.units)} hidden layers ({net.initializer}): {reason}"
+        )
     scores = packed.evaluate(parts.test)
     answers = packed.predict(parts.test.images).argmax(axis=2)
     results = []
