@@ -8,7 +8,11 @@ from kerasdl import __version__
 
 COMMANDS = {
     "svhn": ("kerasdl.apps.svhn", "compare networks on SVHN"),
-    "cifar10": ("kerasdl.apps.cifar10", "compare networks on CIFAR-10"),
+    "mnist": ("kerasdl.apps.mnist", "perceptrons and a small CNN on MNIST"),
+    "fashion_mnist": ("kerasdl.apps.fashion_mnist", "activations on Fashion-MNIST"),
+    "cifar10": ("kerasdl.apps.cifar10", "networks, activations and depth on CIFAR-10"),
+    "gurmukhi": ("kerasdl.apps.gurmukhi", "regularisers on Gurmukhi digits"),
+    "theory": ("kerasdl.apps.theory", "losses, convexity and convolutions, measured"),
     "reproduce": ("kerasdl.apps.reproduce", "run a record again and compare its figures"),
     "models": ("kerasdl.models.__main__", "list the networks"),
     "datasets": ("kerasdl.datasets.__main__", "find, verify and import data sets"),
@@ -21,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: kerasdl COMMAND [--help] …\n")
         for name, (_, purpose) in COMMANDS.items():
-            print(f"  {name:10}  {purpose}")
+            print(f"  {name:13}  {purpose}")
         return 0
     if arguments[0] == "--version":
         print(__version__)
