@@ -64,7 +64,7 @@ def test_takes_raw_pixels_and_returns_float32_logits(name, shape):
 def test_mixed_precision_computes_in_bfloat16_and_returns_float32(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
     model = registry.build(name, RGB, 10)
-    assert model.output.dtype == "float32"
+    assert model.outputs[0].dtype == "float32"
     assert model.get_layer("logits").compute_dtype == "float32"
     assert all(weight.dtype == "float32" for weight in model.weights)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]

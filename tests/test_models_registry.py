@@ -21,7 +21,7 @@ def run_python(code):
 def test_has_the_networks_of_the_reports():
     assert set(NAMES) == {
         "smallnet", "lenet5", "alexnet", "vgg16", "resnet18", "resnet20", "resnet50", "resnet101",
-        "shufflenet",
+        "shufflenet", "mlp", "mlp1", "cnn",
     }  # fmt: skip
 
 
@@ -30,7 +30,8 @@ def test_entries_are_complete(name):
     network = registry.get(name)
     assert network.name == name
     assert network.title
-    assert any(year in network.source for year in ("1998", "2012", "2015", "2016", "2018", "2024"))
+    years = ("1986", "1998", "2012", "2015", "2016", "2018", "2024")
+    assert any(year in network.source for year in years)
     assert (network.published_parameters is None) == (network.published_in is None)
     function = network.load()
     assert function.__module__ == network.function.split(":")[0]
