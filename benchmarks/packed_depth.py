@@ -65,7 +65,9 @@ class SecondTape(keras.callbacks.Callback):
         kernels = [layer.kernel.value for layer in self.dense]
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(kernels)
-            logits, *hidden = self.parts(images, training=True)
+            outputs = self.parts(images, training=True)
+            # Keras gives a single output without a list around it.
+            logits, *hidden = outputs if isinstance(outputs, list) else [outputs]
             loss = self.model.compute_loss(images, labels, logits)
         gradients = tape.gradient(loss, kernels)
         low, high = self.sides

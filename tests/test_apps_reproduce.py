@@ -249,16 +249,27 @@ def test_seeds_are_counted_from_one(finished, capsys):
         assert "--seeds: expected a number of 1 or more. Received" in capsys.readouterr().err
 
 
-RECORDS = sorted((Path(__file__).parents[1] / "apps").glob("*/results.json"))
+APPS = Path(__file__).parents[1] / "apps"
+RECORDS = {
+    path.parent.relative_to(APPS).as_posix(): path for path in sorted(APPS.rglob("results.json"))
+}
+FINDINGS = {name for name, path in RECORDS.items() if record.is_findings(path)}
 
 
-@pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.parent.name)
-def test_the_committed_records_can_be_reproduced(path):
+@pytest.mark.parametrize("name", sorted(RECORDS.keys() - FINDINGS))
+def test_the_committed_records_can_be_reproduced(name):
     """Their recipes are still those of the code, but for keys that recipes have gained."""
-    options = reproduce._parser().parse_args([str(path.parent), "--quick"])
+    options = reproduce._parser().parse_args([str(RECORDS[name].parent), "--quick"])
     task = reproduce._prepare(options)
     assert (task.kind, task.plan.seeds) == ("quick", 1)
     assert all("(none) -> " in line for line in task.gained)
+
+
+@pytest.mark.parametrize("name", sorted(FINDINGS))
+def test_a_committed_experiment_is_answered_with_its_command(name, capsys):
+    assert run(reproduce, RECORDS[name].parent) == 2
+    app = name.split("/")[0]
+    assert f"run it again: python -m kerasdl.apps.{app}" in capsys.readouterr().err
 
 
 def test_an_experiments_record_is_answered_with_its_command(tmp_path, capsys):

@@ -121,5 +121,5 @@ def test_help_needs_no_keras(run_python):
     done = run_python("-X", "importtime", "-m", "kerasdl.apps.theory", "--help")
     assert done.returncode == 0
     imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
-    assert "kerasdl.studies.theory" in imported
+    assert "kerasdl.experiments.theory" in imported
     assert not imported & {"keras", "tensorflow", "sklearn", "scipy", "matplotlib"}

@@ -24,8 +24,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kerasdl.experiments.activations import study as activations
+from kerasdl.experiments.depth import study as depth
 from kerasdl.record import Reported
-from kerasdl.studies import activations, command, depth
+from kerasdl.studies import command
 from kerasdl.studies.options import App
 from kerasdl.training.settings import Training
 

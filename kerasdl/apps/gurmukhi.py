@@ -10,7 +10,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from kerasdl.studies import command, strengths
+from kerasdl.experiments.strengths import study as strengths
+from kerasdl.studies import command
 from kerasdl.studies.mlp_settings import MlpSettings
 from kerasdl.studies.options import App
 from kerasdl.training.settings import Training

@@ -18,9 +18,9 @@ Keras 3.15.1). The record is in apps/theory/.
 import sys
 from collections.abc import Sequence
 
+from kerasdl.experiments.theory import Recipe
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
-from kerasdl.studies.theory import Recipe
 
 EXPERIMENT = Experiment(
     name="theory",
@@ -39,7 +39,7 @@ EXPERIMENT = Experiment(
             "rounds": 51,
         },
     },
-    function="kerasdl.studies.theory:run",
+    function="kerasdl.experiments.theory:run",
 )
 
 

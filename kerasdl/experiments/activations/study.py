@@ -70,7 +70,7 @@ EXPERIMENT = Experiment(
     "run time, and how the gradients of each layer are distributed.",
     recipe=Recipe,
     presets={"default": {}, "full": {"seeds": 10, "timing_rounds": 15}},
-    function="kerasdl.studies.activations:run",
+    function="kerasdl.experiments.activations.study:run",
 )
 
 
@@ -80,8 +80,8 @@ def run(context: Context) -> list[Section]:
     Args:
         context: With a `Recipe` and the images.
     """
-    from kerasdl.studies import activations_report
-    from kerasdl.studies.activations_timing import measure
+    from kerasdl.experiments.activations import report as activations_report
+    from kerasdl.experiments.activations.timing import measure
 
     plan: Recipe = context.plan
     times = context.memo("run time", partial(measure, context)) if plan.timing_rounds else None
@@ -100,7 +100,7 @@ def run(context: Context) -> list[Section]:
 
 def _train(context: Context, seed: int) -> list[dict[str, Any]]:
     """Trains all networks of a seed together."""
-    from kerasdl.studies.packed_mlps import Net, Settings, train
+    from kerasdl.experiments.packed_mlps import Net, Settings, train
 
     plan: Recipe = context.plan
     return train(

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasdl.experiments.depth.results import Baseline, Floats, Found, title
 from kerasdl.reporting.figures import grids, heatmaps
 from kerasdl.reporting.figures.heatmaps import Row, Scale
 from kerasdl.sections import Figure
-from kerasdl.studies.depth_results import Baseline, Floats, Found, title
 from kerasdl.studies.experiment import Context
 
 SHOWN: tuple[tuple[str, str, Scale], ...] = (

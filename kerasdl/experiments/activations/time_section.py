@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from kerasdl.experiments.activations import figures as activations_figures
+from kerasdl.experiments.activations.timing import Times, interval
+from kerasdl.experiments.depth.results import title
 from kerasdl.reporting import text
 from kerasdl.sections import Section, Table
-from kerasdl.studies import activations_figures
-from kerasdl.studies.activations_timing import Times, interval
-from kerasdl.studies.depth_results import title
 from kerasdl.studies.experiment import Context
 
 BASE = "relu"

@@ -8,12 +8,20 @@ import numpy as np
 
 from kerasdl.evaluation import resampling
 from kerasdl.evaluation.significance import spread
+from kerasdl.experiments.strengths.analysis import (
+    Best,
+    Bools,
+    Pair,
+    Results,
+    named,
+    number,
+    outcomes,
+)
+from kerasdl.experiments.strengths.study import BASELINE, FAMILIES, Net
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import strengths as figures
 from kerasdl.sections import Figure, Section, Table
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.strengths import BASELINE, FAMILIES, Net
-from kerasdl.studies.strengths_analysis import Best, Bools, Pair, Results, named, number, outcomes
 
 REPORTED = {"l1": 1e-3, "l2": 1.0, "decay": 1.0, "dropout": 0.2}
 """Report D's strengths; its L2 may be the penalty or the decay."""

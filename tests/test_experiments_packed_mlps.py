@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.studies import packed_mlps
+from kerasdl.experiments import packed_mlps
+from kerasdl.experiments.packed_mlps import SIGMOID_GAIN, Net, Settings, build, signal, train
 from kerasdl.studies.experiment import Context, Memo
-from kerasdl.studies.packed_mlps import SIGMOID_GAIN, Net, Settings, build, signal, train
 
 SETTINGS = Settings(epochs=2, batch_size=16, learning_rate=1e-2, epsilon=1e-8)
 SHAPE = (12, 12, 3)

@@ -136,7 +136,7 @@ EXPERIMENT = Experiment(
         },
         "full": {},
     },
-    function="kerasdl.studies.strengths:run",
+    function="kerasdl.experiments.strengths.study:run",
 )
 
 
@@ -146,7 +146,7 @@ def run(context: Context) -> list[Section]:
     Args:
         context: With a `Recipe` and the images.
     """
-    from kerasdl.studies import strengths_report
+    from kerasdl.experiments.strengths import report as strengths_report
 
     plan: Recipe = context.plan
     results = []

@@ -12,8 +12,10 @@ from rich.console import Console
 from kerasdl import record
 from kerasdl.apps import cifar10
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.studies import depth, depth_report, depth_results
-from kerasdl.studies.depth_results import Baseline, Found, Group
+from kerasdl.experiments.depth import report as depth_report
+from kerasdl.experiments.depth import results as depth_results
+from kerasdl.experiments.depth import study as depth
+from kerasdl.experiments.depth.results import Baseline, Found, Group
 from kerasdl.studies.experiment import Context, Memo
 from kerasdl.training.layer_statistics import QUANTITIES
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.studies.depth_results import title
+from kerasdl.experiments.depth.results import title
 from kerasdl.training.layer_statistics import EDGES
 
 Floats = npt.NDArray[np.float64]

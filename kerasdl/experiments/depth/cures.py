@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from kerasdl.experiments.depth.results import Baseline, Found, Group, baseline_of, title
 from kerasdl.reporting.figures import dots
 from kerasdl.sections import Figure, Section, Table
-from kerasdl.studies.depth_results import Baseline, Found, Group, baseline_of, title
 from kerasdl.studies.experiment import Context
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from kerasdl.experiments.activations.results import Results, chosen, histogram, start
+from kerasdl.experiments.depth.results import title
 from kerasdl.reporting.figures import dots, style
 from kerasdl.reporting.figures.shrink import shrink
 from kerasdl.sections import Figure
-from kerasdl.studies.activations_results import Results, chosen, histogram, start
-from kerasdl.studies.depth_results import title
 from kerasdl.studies.experiment import Context
 from kerasdl.training.layer_statistics import EDGES
 

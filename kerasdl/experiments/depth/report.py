@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from kerasdl.sections import Claim, Section, Table, Verdict
-from kerasdl.studies import depth_figures
-from kerasdl.studies.data import is_published
-from kerasdl.studies.depth_cures import cured
-from kerasdl.studies.depth_results import (
+from kerasdl.experiments.depth import figures as depth_figures
+from kerasdl.experiments.depth.cures import cured
+from kerasdl.experiments.depth.results import (
     MOVING,
     Baseline,
     Found,
@@ -19,6 +17,8 @@ from kerasdl.studies.depth_results import (
     noticeable,
     title,
 )
+from kerasdl.sections import Claim, Section, Table, Verdict
+from kerasdl.studies.data import is_published
 from kerasdl.studies.experiment import Context
 
 REPORT = "D, row 10"

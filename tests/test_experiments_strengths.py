@@ -9,9 +9,11 @@ from PIL import Image
 
 from kerasdl import record
 from kerasdl.apps import gurmukhi
-from kerasdl.studies import experiment_command, strengths, strengths_details
-from kerasdl.studies.strengths import BASELINE, Net, Recipe
-from kerasdl.studies.strengths_analysis import Results, named, outcomes
+from kerasdl.experiments.strengths import details as strengths_details
+from kerasdl.experiments.strengths import study as strengths
+from kerasdl.experiments.strengths.analysis import Results, named, outcomes
+from kerasdl.experiments.strengths.study import BASELINE, Net, Recipe
+from kerasdl.studies import experiment_command
 
 TINY = ["--study", "strengths", "--units", "12,12", "--epochs", "3", "--repeats", "2"]
 TINY += ["--l1", "1e-5,1e-3", "--l2", "1e-3", "--decay", "1", "--dropout", "0.1,0.4"]

@@ -88,7 +88,7 @@ EXPERIMENT = Experiment(
         },
         "full": {},
     },
-    function="kerasdl.studies.depth:run",
+    function="kerasdl.experiments.depth.study:run",
 )
 
 
@@ -98,7 +98,7 @@ def run(context: Context) -> list[Section]:
     Args:
         context: With a `Recipe` and the images.
     """
-    from kerasdl.studies import depth_report
+    from kerasdl.experiments.depth import report as depth_report
 
     plan: Recipe = context.plan
     results: list[dict[str, Any]] = []
@@ -117,7 +117,7 @@ def run(context: Context) -> list[Section]:
 
 def _sweep(context: Context, initializer: str, seed: int, title: str) -> list[dict[str, Any]]:
     """Trains all depths and activations from one rule for the first weights."""
-    from kerasdl.studies.packed_mlps import Net
+    from kerasdl.experiments.packed_mlps import Net
 
     plan: Recipe = context.plan
     nets = [
@@ -130,7 +130,7 @@ def _sweep(context: Context, initializer: str, seed: int, title: str) -> list[di
 
 def _cure(context: Context, seed: int, title: str) -> list[dict[str, Any]]:
     """Trains the deepest network with each change."""
-    from kerasdl.studies.packed_mlps import Net
+    from kerasdl.experiments.packed_mlps import Net
 
     plan: Recipe = context.plan
     units = (plan.width,) * (max(plan.depths) - 1)
@@ -144,7 +144,7 @@ def _cure(context: Context, seed: int, title: str) -> list[dict[str, Any]]:
 
 
 def _train(context: Context, title: str, nets: Sequence[Any], seed: int) -> list[dict[str, Any]]:
-    from kerasdl.studies.packed_mlps import Settings, train
+    from kerasdl.experiments.packed_mlps import Settings, train
 
     plan: Recipe = context.plan
     settings = Settings(plan.epochs, plan.batch_size, plan.learning_rate, plan.epsilon)

@@ -7,11 +7,8 @@ import numpy.typing as npt
 
 from kerasdl.evaluation.significance import spread
 from kerasdl.evaluation.statistics import compare_answers
-from kerasdl.record import Comparison
-from kerasdl.reporting import text
-from kerasdl.sections import Section, Table
-from kerasdl.studies import activations_figures
-from kerasdl.studies.activations_results import (
+from kerasdl.experiments.activations import figures as activations_figures
+from kerasdl.experiments.activations.results import (
     Results,
     chosen,
     histogram,
@@ -19,9 +16,12 @@ from kerasdl.studies.activations_results import (
     start,
     zeros,
 )
-from kerasdl.studies.activations_time import run_time
-from kerasdl.studies.activations_timing import Times
-from kerasdl.studies.depth_results import title
+from kerasdl.experiments.activations.time_section import run_time
+from kerasdl.experiments.activations.timing import Times
+from kerasdl.experiments.depth.results import title
+from kerasdl.record import Comparison
+from kerasdl.reporting import text
+from kerasdl.sections import Section, Table
 from kerasdl.studies.experiment import Context
 
 
@@ -40,7 +40,7 @@ def sections(context: Context, results: Results, times: Times | None) -> list[Se
 
 
 def _accuracy(context: Context, results: Results) -> Section:
-    from kerasdl.studies.packed_mlps import unpack_bits
+    from kerasdl.experiments.packed_mlps import unpack_bits
 
     plan = context.plan
     count = len(context.images[1].test)

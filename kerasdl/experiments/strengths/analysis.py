@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from kerasdl.evaluation import resampling
 from kerasdl.evaluation.significance import holm, paired_t, sign_flip, spread
+from kerasdl.experiments.strengths.study import BASELINE, FAMILIES, Net, Recipe
 from kerasdl.record import Spread
 from kerasdl.reporting import text
-from kerasdl.studies.strengths import BASELINE, FAMILIES, Net, Recipe
 
 Bools = npt.NDArray[np.bool_]
 

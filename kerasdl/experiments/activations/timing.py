@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from kerasdl.datasets.dataset import Examples
+from kerasdl.experiments.packed_mlps import Net, Settings, build
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.packed_mlps import Net, Settings, build
 from kerasdl.training.engine import Engine
 
 WARM = 1

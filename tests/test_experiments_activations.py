@@ -7,10 +7,12 @@ from test_studies_depth import context, small
 
 from kerasdl import record
 from kerasdl.apps import cifar10
-from kerasdl.studies import activations, activations_report, activations_timing
-from kerasdl.studies.activations_results import histogram, middle, zeros
-from kerasdl.studies.activations_timing import interval, rotated
-from kerasdl.studies.packed_mlps import pack_bits
+from kerasdl.experiments.activations import report as activations_report
+from kerasdl.experiments.activations import study as activations
+from kerasdl.experiments.activations import timing as activations_timing
+from kerasdl.experiments.activations.results import histogram, middle, zeros
+from kerasdl.experiments.activations.timing import interval, rotated
+from kerasdl.experiments.packed_mlps import pack_bits
 from kerasdl.training.layer_statistics import EDGES, QUANTITIES
 
 SMALL = (

@@ -6,14 +6,14 @@ from typing import Any
 
 from kerasdl.datasets.duplicates import seen_in
 from kerasdl.evaluation import resampling
+from kerasdl.experiments.strengths import details
+from kerasdl.experiments.strengths.analysis import Best, Pair, Results, named, number, outcomes
+from kerasdl.experiments.strengths.study import BASELINE, Net
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import strengths as figures
 from kerasdl.sections import Claim, Figure, Section, Table
-from kerasdl.studies import strengths_details as details
 from kerasdl.studies.data import is_published
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.strengths import BASELINE, Net
-from kerasdl.studies.strengths_analysis import Best, Pair, Results, named, number, outcomes
 
 Rows = list[list[str | float | int | None]]
 

@@ -1,0 +1,1 @@
+"""Activations of a perceptron compared: accuracy, run time, gradients."""

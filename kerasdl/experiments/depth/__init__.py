@@ -1,0 +1,1 @@
+"""Depth, activation and first weights of a perceptron."""

@@ -1,0 +1,1 @@
+"""Each regulariser of a perceptron over its strengths."""
