@@ -291,3 +291,64 @@ def test_mixed_bfloat16_trains_in_bfloat16(examples):
     histories = packed.fit(examples(60, SHAPE), seed=0)
     assert all(history["loss"][-1] < 0.7 * history["loss"][0] for history in histories)
     assert {weight.dtype for model in packed.unpack() for weight in model.weights} == {"float32"}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_survivors_go_on_as_if_all_had(optimizer, float64, examples):
+    """Some of the models, packed anew with their optimizers' state, end at the same weights."""
+    train = examples(50, SHAPE)
+
+    def models():
+        made = [sequential(20), sequential(30), mlp(8, norm=True, dropout=0.3), sequential(20, 9)]
+        for number, model in enumerate(made):
+            rule = OPTIMIZERS[optimizer]()
+            if not isinstance(rule._learning_rate, WarmupDecay):
+                # Of its own: a pack holds such weights, and momentum, in its own units.
+                rule.learning_rate = 1e-3 * (number + 1)
+            loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+            model.compile(rule, loss, jit_compile=False)
+        return made
+
+    whole = Training(epochs=4, batch_size=16)
+    undisturbed = Packed(models(), [whole] * 4)
+    undisturbed.fit(train, seed=3, seeds=[0, 1, 2, 3])
+    expected = undisturbed.unpack()
+    first = Packed(models(), [Training(epochs=2, batch_size=16)] * 4)
+    first.fit(train, seed=3, seeds=[0, 1, 2, 3])
+    survivors = first.unpack(optimizers=True)[2:0:-1]
+    second = Packed(survivors, [whole] * 2)
+    history = second.fit(train, seed=3, seeds=[2, 1], initial_epoch=2)
+    assert [len(one["loss"]) for one in history] == [2, 2]
+    for model, other in zip(second.unpack(), (expected[2], expected[1]), strict=True):
+        for one, two in zip(model.weights, other.weights, strict=True):
+            np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9, err_msg=one.path)
+
+
+def test_a_pack_that_goes_on_ends_where_the_engine_does(float64, examples):
+    train = examples(48, SHAPE)
+    long, short = Training(epochs=2, batch_size=16), Training(epochs=1, batch_size=16)
+
+    def model():
+        made = sequential(12)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        made.compile(OPTIMIZERS["adam"](), loss, metrics=["accuracy"], jit_compile=False)
+        return made
+
+    alone = model()
+    Engine(alone).fit(train, long, seed=3)
+    packed = Packed([model(), model()], [short] * 2)
+    packed.fit(train, seed=3)
+    (going, _) = packed.unpack(optimizers=True)
+    assert int(going.optimizer.iterations.numpy()) == 3
+    # Alone now, in the order of the second epoch.
+    again = Packed([going], [long])
+    again.fit(train, seed=3, initial_epoch=1)
+    for one, two in zip(again.unpack()[0].weights, alone.weights, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-9, atol=1e-9)
+
+
+def test_an_initial_epoch_lies_within_the_training(examples):
+    packed = Packed([sequential(4)], [ADAM])
+    for epoch in (-1, 2):
+        with pytest.raises(ValueError, match=r"initial_epoch < 2\. Received"):
+            packed.fit(examples(20, SHAPE), seed=0, initial_epoch=epoch)

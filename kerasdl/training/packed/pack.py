@@ -120,10 +120,12 @@ class Pack:
         mask = stack.coefficients(chosen[stack.models]).astype(bool)
         return tf.where(tf.constant(mask), one, other)
 
-    def unpack(self) -> None:
-        """Writes the weights back into the Keras models."""
+    def unpack(self, *, optimizers: bool) -> None:
+        """Writes the weights back into the Keras models, and the state into their optimizers."""
         for stack in self._stacks:
             stack.store()
+        if optimizers:
+            self.update.store()
 
     def _watch(self, outputs: dict[Part, Any]) -> Any:
         """Returns what puts the outputs into `outputs` that the observer wants."""

@@ -134,6 +134,8 @@ class Layout:
                 role,
                 member.rule.decay_of(node.weights[role]),
                 self._scale[member.index],
+                member.rule.optimizer,
+                member.chain.model.trainable_variables,
             )
             for member, place, node in zip(part.members, part.places, part.nodes, strict=True)
         ]

@@ -87,6 +87,7 @@ class Packed:
         *,
         seed: int,
         seeds: Sequence[int] | None = None,
+        initial_epoch: int = 0,
         validation: Examples | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         seconds_per_call: float = SECONDS_PER_CALL,
@@ -101,6 +102,8 @@ class Packed:
             train: The examples to fit on.
             seed: Decides the order of the images and their augmentation, >= 0.
             seeds: Each model's seed of dropout; None for `seed` for all.
+            initial_epoch: The 0-based epoch to begin with, for models that have come so far
+                with their optimizers (see `unpack`); up to the trainings' epochs.
             validation: Scored after every epoch as `val_...`; None or empty for none.
             callbacks: Keras callbacks that need no Keras model.
             seconds_per_call: How long one compiled call should take.
@@ -112,10 +115,13 @@ class Packed:
             A model with `patience` ends when that is used up, and keeps its best epoch's weights.
 
         Raises:
-            ValueError: If `train` is empty, or `patience` lacks validation images.
+            ValueError: If `train` is empty, `initial_epoch` is not below the epochs, or
+                `patience` lacks validation images.
         """
         shared = self.trainings[0]
         epochs = shared.num_epochs(len(train))
+        if not 0 <= initial_epoch < epochs:
+            raise ValueError(f"expected 0 <= initial_epoch < {epochs}. Received: {initial_epoch}")
         scored = validation if validation is not None and len(validation) else None
         if any(training.patience for training in self.trainings) and scored is None:
             raise ValueError("patience needs validation images to stop by. Received: none")
@@ -129,7 +135,7 @@ class Packed:
         logs: dict[str, float] = {}
         container.on_train_begin()
         stretch, traced = 1, False
-        for epoch in range(epochs):
+        for epoch in range(initial_epoch, epochs):
             order = epoch_order(len(train), seed, epoch)
             container.on_epoch_begin(epoch)
             sums, first, columns = np.zeros((2, len(self.models))), 0, {}
@@ -200,11 +206,16 @@ class Packed:
             return np.concatenate(parts, axis=1)
         return np.zeros((len(self.models), 0, self.models[0].output_shape[-1]), np.float32)
 
-    def unpack(self) -> list[keras.Model]:
-        """Writes the weights and moving statistics into the Keras models and returns these."""
+    def unpack(self, *, optimizers: bool = False) -> list[keras.Model]:
+        """Writes the weights and moving statistics into the Keras models and returns these.
+
+        Args:
+            optimizers: Whether to write the optimizers' state, too. Each model can then go on
+                as if it had never stopped: alone, or packed with whichever others are left.
+        """
         self._check_built()
         for pack in self._packs:
-            pack.unpack()
+            pack.unpack(optimizers=optimizers)
         return list(self.models)
 
     def _check(self) -> None:

@@ -1,7 +1,7 @@
 """The update rules of Keras's optimizers, fused, for many models at a time."""
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,7 +9,7 @@ import numpy as np
 
 from kerasdl.training.compiling import SmoothedCrossentropy
 from kerasdl.training.packed.chains import Chain
-from kerasdl.training.packed.weights import Stack
+from kerasdl.training.packed.weights import Owner, Stack
 from kerasdl.training.schedules import WarmupDecay
 
 _UNUSED = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor")
@@ -24,6 +24,7 @@ class Rule(NamedTuple):
         scale: The rate's constant factor: the number itself, or the schedule's peak.
         decay: Decoupled weight decay, >= 0.
         optimizer: The Keras optimizer.
+        steps: The steps that it has made; with the key, so that one count serves all.
     """
 
     key: Hashable
@@ -31,6 +32,7 @@ class Rule(NamedTuple):
     scale: float
     decay: float
     optimizer: Any
+    steps: int
 
     def decay_of(self, variable: Any) -> float:
         """Returns the decay of one variable, 0 where the optimizer leaves it out."""
@@ -80,7 +82,9 @@ def read_rule(optimizer: Any) -> Rule:
         # Keras computes a schedule in float32 with its peak inside: factors would differ in
         # the eighth digit, which float64 shows.
         shape = shape, scale
-    return Rule((*key, shape), rate, scale, float(optimizer.weight_decay or 0.0), optimizer)
+    steps = int(optimizer.iterations.numpy())
+    decay = float(optimizer.weight_decay or 0.0)
+    return Rule((*key, shape, steps), rate, scale, decay, optimizer, steps)
 
 
 def smoothing_of(chain: Chain) -> float:
@@ -110,6 +114,31 @@ def smoothing_of(chain: Chain) -> float:
     return 0.0
 
 
+class Slot(NamedTuple):
+    """A moving average that an optimizer keeps for each weight.
+
+    Args:
+        name: The Keras optimizer's attribute, a list of variables.
+        scaled: Whether it is a change of the weight, and so in the weight's units: those of the
+            stack are a model's own divided by its scale.
+    """
+
+    name: str
+    scaled: bool
+
+
+_ADAM = Slot("_momentums", False), Slot("_velocities", False)
+_MOMENTUM = (Slot("momentums", True),)
+
+
+def slot_of(owner: Owner, slot: Slot) -> Any:
+    """Returns a Keras optimizer's variable for a weight; builds the optimizer if need be."""
+    optimizer = owner.optimizer
+    if not optimizer.built:
+        optimizer.build(owner.trainable)
+    return getattr(optimizer, slot.name)[optimizer._get_variable_index(owner.variable)]
+
+
 class Update:
     """One fused update of all the weights of a pack, with the state it needs.
 
@@ -122,19 +151,43 @@ class Update:
         import tensorflow as tf
 
         self.rule, self.stacks = rule, tuple(stacks)
-        self.step = tf.Variable(0, dtype="int64", trainable=False, name="iterations")
+        self.step = tf.Variable(rule.steps, dtype="int64", trainable=False, name="iterations")
         kind = rule.key[0]  # type: ignore[index]
         momentum = getattr(rule.optimizer, "momentum", 0.0)
-        count = 2 if kind == "adam" else 1 if momentum else 0
+        self._slots = _ADAM if kind == "adam" else _MOMENTUM if momentum else ()
         self.state = [
-            [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in range(count)]
+            [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in self._slots]
             for stack in stacks
         ]
+        if rule.steps:
+            self._load()
         self._apply = _adam if kind == "adam" else _momentum if momentum else _plain
 
     def variables(self) -> list[Any]:
         """Returns the state: the step count and each weight's moving averages."""
         return [self.step, *(variable for state in self.state for variable in state)]
+
+    def _load(self) -> None:
+        """Takes the state over from the Keras optimizers, which have trained before."""
+        for slot, stack, variable in self._each_slot():
+            values = [slot_of(owner, slot).numpy() for owner in stack.owners]
+            variable.assign(stack.join(values, scaled=slot.scaled))
+
+    def store(self) -> None:
+        """Writes the state into the Keras optimizers, so that these can go on with it."""
+        for owner in {
+            owner.model: owner for stack in self.stacks for owner in stack.owners
+        }.values():
+            owner.optimizer.iterations.assign(int(self.step.numpy()))
+        for slot, stack, variable in self._each_slot():
+            parts = stack.split(stack.in_units(variable, scaled=slot.scaled).numpy())
+            for owner, value in zip(stack.owners, parts, strict=True):
+                slot_of(owner, slot).assign(value)
+
+    def _each_slot(self) -> Iterator[tuple[Slot, Stack, Any]]:
+        for stack, state in zip(self.stacks, self.state, strict=True):
+            for slot, variable in zip(self._slots, state, strict=True):
+                yield slot, stack, variable
 
     def apply(self, gradients: Sequence[Any]) -> None:
         """Moves the weights.

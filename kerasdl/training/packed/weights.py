@@ -19,6 +19,8 @@ class Owner(NamedTuple):
         role: "kernel", "bias", "gamma", "beta", "moving_mean" or "moving_variance".
         decay: Decoupled weight decay, >= 0.
         scale: The model's learning rate by that of the pack (see updates.py), > 0.
+        optimizer: The model's Keras optimizer.
+        trainable: All the variables that it updates.
     """
 
     model: int
@@ -27,6 +29,8 @@ class Owner(NamedTuple):
     role: str
     decay: float
     scale: float
+    optimizer: Any
+    trainable: list[Any]
 
 
 class Stack:
@@ -80,8 +84,16 @@ class Stack:
 
     def read(self) -> Any:
         """Returns the weights as a tensor in the variable's shape."""
-        value = self.variable.read_value()
-        return value if self._scale is None else value * self._scale
+        return self.in_units(self.variable.read_value())
+
+    def in_units(self, value: Any, *, scaled: bool = True) -> Any:
+        """Returns a value of the variable's shape in the models' own units.
+
+        Args:
+            value: Array or tensor.
+            scaled: Whether it is in the variable's units; otherwise it stays as it is.
+        """
+        return value if self._scale is None or not scaled else value * self._scale
 
     def per_model(self, values: Any) -> Any:
         """Returns the sums (n,) of a tensor of the variable's shape over each model's part."""
@@ -133,11 +145,19 @@ class Stack:
 
     def _gather(self) -> npt.NDArray[Any]:
         """Returns the Keras variables' values as the variable holds them."""
-        values: list[npt.NDArray[Any]] = [owner.variable.numpy() for owner in self.owners]
+        return self.join([owner.variable.numpy() for owner in self.owners])
+
+    def join(self, values: Sequence[npt.NDArray[Any]], *, scaled: bool = True) -> Any:
+        """Puts arrays of the models' own shapes and units together as the variable holds them.
+
+        Args:
+            values: One array for each owner.
+            scaled: Whether they are in the weights' units; otherwise these do not matter.
+        """
         if len(values) == 1:
             array = values[0]
         elif self.wide:
             array = np.concatenate(values, axis=-1)
         else:
             array = np.stack([value.reshape((-1, value.shape[-1])) for value in values])
-        return array if self._scale is None else array / self._scale
+        return array if self._scale is None or not scaled else array / self._scale
