@@ -235,6 +235,25 @@ def test_patience_keeps_the_best_epoch_as_the_engine_does(examples):
     assert lengths[2] == 12
 
 
+@pytest.mark.parametrize(("column", "best"), [("val_loss", np.argmin), ("val_accuracy", np.argmax)])
+def test_the_best_epochs_weights_can_be_kept_without_an_early_end(column, best, examples):
+    train, other = examples(30, SHAPE), examples(21, SHAPE, seed=1)
+    # What is learned makes the validation worse.
+    held_out = Examples(other.images, (other.labels + 1) % 3)
+    training = Training(epochs=6, batch_size=8, learning_rate=0.1, schedule="constant")
+    packed = Packed([sequential(8, seed=seed) for seed in range(4)], [training] * 4)
+    histories = packed.fit(train, seed=0, validation=held_out, keep=column)
+    assert [len(history["loss"]) for history in histories] == [6] * 4
+    assert packed.epochs.tolist() == [best(history[column]) for history in histories]
+    assert set(packed.epochs.tolist()) != {5}
+    kept = packed.evaluate(held_out)[column.removeprefix("val_")]
+    ends = zip(histories, packed.epochs, strict=True)
+    expected = [history[column][epoch] for history, epoch in ends]
+    np.testing.assert_allclose(kept, expected, rtol=1e-5)
+    packed.fit(train, seed=0, validation=held_out)
+    assert packed.epochs.tolist() == [5] * 4
+
+
 def test_callbacks_see_the_means_and_can_stop(examples):
     class Spy(keras.callbacks.Callback):
         def __init__(self):

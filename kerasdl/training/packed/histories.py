@@ -1,11 +1,13 @@
 """What became of each model of a packed training: its numbers, failure and patience."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
+Keep = Literal["val_loss", "val_accuracy"]
 
 
 class Histories:
@@ -14,21 +16,32 @@ class Histories:
     Args:
         names: The models' names.
         patience: Epochs without a better validation loss after which each ends; 0 for never.
+        keep: The column by whose best epoch all models are judged, "val_loss" or
+            "val_accuracy"; None for the validation loss of those with patience.
+
+    Attributes:
+        values: The histories.
+        failed: What went wrong, by model.
+        best_epochs: int (models,), the 0-based epochs of the kept weights, -1 for none.
     """
 
-    def __init__(self, names: Sequence[str], patience: Sequence[int]) -> None:
+    def __init__(
+        self, names: Sequence[str], patience: Sequence[int], keep: Keep | None = None
+    ) -> None:
         self.values: list[dict[str, list[float]]] = [{} for _ in names]
         self.failed: dict[int, str] = {}
         self._names = names
         self._patience = np.array(patience)
+        self._column, self._keeping = keep or "val_loss", keep is not None
         self._best = np.full(len(names), np.inf)
+        self.best_epochs = np.full(len(names), -1)
         self._wait = np.zeros(len(names), int)
         self._stopped = np.zeros(len(names), bool)
 
     @property
     def patient(self) -> npt.NDArray[np.bool_]:
         """Which models keep their best epoch's weights."""
-        return self._patience > 0
+        return (self._patience > 0) | self._keeping
 
     @property
     def ended(self) -> npt.NDArray[np.bool_]:
@@ -64,11 +77,15 @@ class Histories:
                 value = float("nan") if place in self.failed else float(values[place])
                 history.setdefault(name, []).append(value)
         # As Keras's EarlyStopping counts.
-        losses = columns.get("val_loss", np.full(len(self.values), np.nan))
-        better = self.patient & ~self.ended & (losses < self._best)
-        self._best = np.where(better, losses, self._best)
+        scores = columns.get(self._column, np.full(len(self.values), np.nan))
+        # The lower the better.
+        scores = scores if self._column == "val_loss" else -scores
+        better = self.patient & ~self.ended & (scores < self._best)
+        self._best = np.where(better, scores, self._best)
+        self.best_epochs = np.where(better, epoch, self.best_epochs)
         self._wait = np.where(better, 0, self._wait + 1)
-        self._stopped |= self.patient & (self._wait >= self._patience) & (epoch > 0) & ~self.ended
+        impatient = (self._patience > 0) & (self._wait >= self._patience)
+        self._stopped |= impatient & (epoch > 0) & ~self.ended
         return better
 
     def means(self, columns: Columns) -> dict[str, float]:

@@ -16,7 +16,7 @@ from kerasdl.training.layer_statistics import LayerStatistics
 from kerasdl.training.order import epoch_order
 from kerasdl.training.packed.chains import Chain, read_chain
 from kerasdl.training.packed.compiled import Compiled
-from kerasdl.training.packed.histories import Histories
+from kerasdl.training.packed.histories import Histories, Keep
 from kerasdl.training.packed.pack import Pack
 from kerasdl.training.packed.plan import Member, divide
 from kerasdl.training.packed.reader import front_key
@@ -88,6 +88,7 @@ class Packed:
         seed: int,
         seeds: Sequence[int] | None = None,
         initial_epoch: int = 0,
+        keep: Keep | None = None,
         validation: Examples | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         seconds_per_call: float = SECONDS_PER_CALL,
@@ -104,6 +105,8 @@ class Packed:
             seeds: Each model's seed of dropout; None for `seed` for all.
             initial_epoch: The 0-based epoch to begin with, for models that have come so far
                 with their optimizers (see `unpack`); up to the trainings' epochs.
+            keep: Keep each model's weights of its best epoch by this score, without ending it
+                early; None for the last ones, but for models with `patience`.
             validation: Scored after every epoch as `val_...`; None or empty for none.
             callbacks: Keras callbacks that need no Keras model.
             seconds_per_call: How long one compiled call should take.
@@ -123,15 +126,16 @@ class Packed:
         if not 0 <= initial_epoch < epochs:
             raise ValueError(f"expected 0 <= initial_epoch < {epochs}. Received: {initial_epoch}")
         scored = validation if validation is not None and len(validation) else None
-        if any(training.patience for training in self.trainings) and scored is None:
-            raise ValueError("patience needs validation images to stop by. Received: none")
+        if scored is None and (keep or any(training.patience for training in self.trainings)):
+            raise ValueError("patience and keep need validation images. Received: none")
         self._build(len(train), list(seeds) if seeds is not None else [seed] * len(self.models))
         run, steps = self._compiled.train(train, shared, seed)
         names = [model.name for model in self.models]
-        self._histories = Histories(names, [training.patience for training in self.trainings])
+        patience = [training.patience for training in self.trainings]
+        self._histories = Histories(names, patience, keep)
         container = keras.callbacks.CallbackList(list(callbacks), epochs=epochs, steps=steps)
         container.set_model(self)
-        self.stop_training, self.train_seconds = False, 0.0
+        self.stop_training, self.train_seconds, self._first = False, 0.0, initial_epoch
         logs: dict[str, float] = {}
         container.on_train_begin()
         stretch, traced = 1, False
@@ -168,6 +172,13 @@ class Packed:
             pack.restore(self._histories.patient[pack.indices])
         container.on_train_end(logs)
         return self.histories
+
+    @property
+    def epochs(self) -> npt.NDArray[np.int64]:
+        """The 0-based epochs whose weights the models have in the end, int64 (models,)."""
+        best = self._histories.best_epochs
+        last = [len(one["loss"]) + self._first - 1 for one in self.histories]
+        return np.where(self._histories.patient & (best >= 0), best, last).astype(np.int64)
 
     @property
     def histories(self) -> list[dict[str, list[float]]]:
