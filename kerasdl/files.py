@@ -14,7 +14,7 @@ from typing import IO, Any
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], suffix: str | None = None) -> Iterator[Path]:
     """Yields a temporary path beside `path`; on success it becomes `path`.
 
     For libraries that insist on writing a file themselves (Keras, NumPy,
@@ -25,6 +25,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         path: The file to write. Its folder is created when missing. The
             temporary name keeps the suffix, because libraries choose the
             format by it.
+        suffix: What the temporary name must end with; None for the path's own suffix.
 
     Yields:
         The path to write to. When the body raises, it is removed and `path`
@@ -33,7 +34,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix
+        dir=target.parent, prefix=f".{target.stem}.", suffix=suffix or target.suffix
     )
     os.close(handle)
     temporary = Path(name)

@@ -5,8 +5,11 @@ import sys
 
 # Before the first import of TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# Tests choose their data themselves; those on real data take REAL_DATA below.
-REAL_DATA = os.environ.pop("KERASDL_DATA", None)
+# Tests choose their data themselves; those on real data take REAL_DATA below. Under another
+# name it reaches the processes that share the tests (pytest-xdist), which start after this.
+if "KERASDL_DATA" in os.environ:
+    os.environ["KERASDL_TEST_DATA"] = os.environ.pop("KERASDL_DATA")
+REAL_DATA = os.environ.get("KERASDL_TEST_DATA")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

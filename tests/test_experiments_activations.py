@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy.stats import binom
-from test_studies_depth import context, small
+from test_experiments_depth import context, small
 
 from kerasdl import record
 from kerasdl.apps import cifar10

@@ -67,6 +67,7 @@ class Engine:
         validation: Examples | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         checkpoints: CheckpointStore | None = None,
+        initial_epoch: int = 0,
     ) -> keras.callbacks.History:
         """Trains the model and returns its History, as `Model.fit` does.
 
@@ -91,6 +92,8 @@ class Engine:
             callbacks: Keras callbacks. Their state goes into the checkpoints
                 (kerasdl/training/state.py says how).
             checkpoints: Where the training is saved on its way; None for nowhere.
+            initial_epoch: The 0-based epoch to begin with, for a model and optimizer that have
+                come so far; a checkpoint goes before.
 
         Returns:
             The History; `self.train_seconds` has the wall time without validation
@@ -114,7 +117,7 @@ class Engine:
         self.model.stop_training = False
         self.train_seconds = 0.0
         container.on_train_begin()
-        epoch, first, logs = self._resume(checkpoints, container)
+        epoch, first, logs = self._resume(checkpoints, container) or (initial_epoch, 0, {})
         stretch, traced = 1, False
         while epoch < epochs and not self.model.stop_training:
             order = epoch_order(len(train), seed, epoch)
@@ -166,11 +169,11 @@ class Engine:
 
     def _resume(
         self, checkpoints: CheckpointStore | None, container: keras.callbacks.CallbackList
-    ) -> tuple[int, int, dict[str, float]]:
+    ) -> tuple[int, int, dict[str, float]] | None:
         """Puts the last checkpoint back; returns the epoch and step to go on with, and the logs."""
         found = None if checkpoints is None else self._latest(checkpoints)
         if found is None:
-            return 0, 0, {}
+            return None
         if found.step:
             container.on_epoch_begin(found.epoch)
         with self.strategy.scope():

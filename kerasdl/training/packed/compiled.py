@@ -92,6 +92,9 @@ class Compiled:
                 (first, tf.zeros([2, models], "float64")),
             )[1]
 
+        # As above: each training is traced once.
+        run_steps._omit_frequent_tracing_warning = True
+
         def call(order: Any, epoch: int, first: int, last: int, counted: bool) -> Any:
             # Tensors, not Python numbers: those would be traced anew for each value.
             numbers = tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)

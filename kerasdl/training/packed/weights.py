@@ -1,5 +1,6 @@
 """The weights of many models in few variables."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -103,8 +104,25 @@ class Stack:
             return tf.reduce_sum(values, axis=[1, 2])
         if len(self.owners) == 1:
             return tf.reduce_sum(values)[None]
-        columns = tf.reduce_sum(values, axis=0) if len(self.shape) == 2 else values
-        return tf.math.segment_sum(columns, np.repeat(np.arange(len(self.units)), self.units))
+        units = sum(self.units)
+        if len(self.shape) == 2:
+            # In two steps: TensorFlow walks down every column, and in a high matrix misses the
+            # cache at each row; five times slower with 1 024 rows.
+            inputs = self.shape[0]
+            few = next(rows for rows in range(math.isqrt(inputs), 0, -1) if inputs % rows == 0)
+            parts = tf.reduce_sum(tf.reshape(values, [few, inputs // few * units]), axis=0)
+            values = tf.reduce_sum(tf.reshape(parts, [inputs // few, units]), axis=0)
+        return tf.math.segment_sum(values, np.repeat(np.arange(len(self.units)), self.units))
+
+    def squares(self, values: Any) -> Any:
+        """Returns the sums of the squares (n,) of a tensor of the variable's shape."""
+        import tensorflow as tf
+
+        if self.wide and len(self.owners) > 1:
+            return self.per_model(tf.square(values))
+        # One pass, without the squares in memory; a norm of the last axes is of each model.
+        axes = list(range(1 if self.stacked else 0, len(values.shape)))
+        return tf.reshape(tf.square(tf.raw_ops.EuclideanNorm(input=values, axis=axes)), [-1])
 
     def penalties(self, value: Any) -> Any | None:
         """Returns the penalty (n,) of each model's weight, or None where there is none.
@@ -147,7 +165,9 @@ class Stack:
         """Returns the Keras variables' values as the variable holds them."""
         return self.join([owner.variable.numpy() for owner in self.owners])
 
-    def join(self, values: Sequence[npt.NDArray[Any]], *, scaled: bool = True) -> Any:
+    def join(
+        self, values: Sequence[npt.NDArray[Any]], *, scaled: bool = True
+    ) -> npt.NDArray[Any]:
         """Puts arrays of the models' own shapes and units together as the variable holds them.
 
         Args:
@@ -160,4 +180,5 @@ class Stack:
             array = np.concatenate(values, axis=-1)
         else:
             array = np.stack([value.reshape((-1, value.shape[-1])) for value in values])
-        return array if self._scale is None or not scaled else array / self._scale
+        plain = self._scale is None or not scaled
+        return array if plain else array / self._scale

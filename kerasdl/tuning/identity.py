@@ -1,0 +1,126 @@
+"""What decides a search: its data and settings, and how many trials a group has."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import msgspec
+import numpy as np
+
+from kerasdl import __version__
+from kerasdl.training.settings import Training
+from kerasdl.tuning.trainings import Rows, forget
+
+if TYPE_CHECKING:
+    from kerasdl.tuning.packed_tuner import PackedTuner
+
+GROUP_BYTES = 1 << 30
+"""Weights, optimizer state and copies of them that the models of a group may take."""
+
+GROUP_MODELS = 64
+"""The most models of a group: beyond it tracing takes longer than packing saves."""
+
+BAYESIAN_GROUP = 4
+"""The most trials of a group whose oracle learns from each: those of a group do not know of
+each other's results."""
+
+
+def check_rows(x: Any, y: Any, name: str) -> Rows:
+    """Returns arrays as examples.
+
+    Args:
+        x: Array (n, ...), n >= 1.
+        y: Integer labels (n,) or (n, 1).
+        name: What they are, for messages.
+
+    Raises:
+        ValueError: If they are not that.
+    """
+    labels = np.asarray(y)
+    if labels.ndim == 2 and labels.shape[1] == 1:
+        labels = labels[:, 0]
+    images = np.asarray(x)
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(images) != len(labels):
+        raise ValueError(
+            f"{name} must be an array (n, ...) and integer labels (n,). Received: "
+            f"{images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+        )
+    if not len(labels):
+        raise ValueError(f"{name} must have at least one example. Received: none")
+    return Rows(images, labels.astype(np.int32))
+
+
+def suggest_group_size(tuner: "PackedTuner") -> int:
+    """Returns how many trials of the largest model in the space there is room for.
+
+    Args:
+        tuner: With its oracle, hypermodel and seeds.
+    """
+    largest = 0
+    for corner in (None, 0, -1):
+        hp = tuner.plain_oracle.get_space()
+        if corner is not None:
+            for one in hp.space:
+                hp.values[one.name] = [*getattr(one, "values", [one.default])][corner]
+        try:
+            hp.ensure_active_values()
+            largest = max(largest, int(tuner.hypermodel.build(hp).count_params()))
+        except Exception:  # no combination that can be built: the default one could
+            continue
+    forget()
+    # Weights, two moving averages, gradient, Keras's copy and the best epoch's, float32.
+    room = GROUP_BYTES // max(1, largest * 4 * 6)
+    size = max(1, min(room, GROUP_MODELS) // len(tuner.seeds))
+    if isinstance(tuner.plain_oracle, keras_tuner.oracles.BayesianOptimizationOracle):
+        size = min(size, BAYESIAN_GROUP)
+    return int(size)
+
+
+def describe(
+    tuner: "PackedTuner", training: Training, examples: Rows, validation: Rows
+) -> Mapping[str, Any]:
+    """Returns what decides a search, as plain data.
+
+    Args:
+        tuner: Its oracle, hypermodel, seeds and group size.
+        training: Epochs, batch size and patience.
+        examples: To fit on.
+        validation: To score on.
+    """
+    oracle = tuner.plain_oracle
+    keras.backend.clear_session()
+    model = tuner.hypermodel.build(oracle.get_space())
+    return {
+        "kerasdl": __version__,
+        "keras": keras.__version__,
+        "keras_tuner": keras_tuner.__version__,
+        "oracle": {
+            "kind": type(oracle).__name__,
+            "objective": tuner.objective,
+            "seed": oracle.seed,
+            "max_trials": oracle.max_trials,
+            "max_epochs": getattr(oracle, "max_epochs", None),
+            "factor": getattr(oracle, "factor", None),
+        },
+        "space": {
+            one.name: {key: value for key, value in one.get_config().items() if key != "name"}
+            for one in oracle.get_space().space
+        },
+        "default model": hashlib.sha256(model.to_json().encode()).hexdigest()[:16],
+        "training": msgspec.to_builtins(training),
+        "seeds": list(tuner.seeds),
+        "keep": tuner.keep,
+        "group size": tuner.group_size,
+        "examples": _checksum(examples),
+        "validation": _checksum(validation),
+    }
+
+
+def _checksum(rows: Rows) -> str:
+    digest = hashlib.sha256()
+    for array in rows:
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()

@@ -1,0 +1,137 @@
+"""KerasTuner's oracles, made to hand out groups of trials and to survive a kill.
+
+An oracle here starts anew with every process. What it decided is decided again, from its
+seed, and the results of finished groups come from files (`store.Store`): so a search that was
+killed anywhere makes the same trials as one that was not. KerasTuner instead reads back files
+that it writes in place, one after the other, and its grid search forgets where it was
+(keras-tuner issues 835, 987, 1055).
+"""
+
+import functools
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import keras_tuner
+
+from kerasdl import files
+
+Algorithm = Literal["grid", "random", "bayesian", "hyperband"]
+
+
+class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
+    """KerasTuner's grid search, without its wait after each trial.
+
+    KerasTuner looks for a trial's next combination when the trial has ended, since a
+    build might ask for new hyper-parameters; the tuner has seen them all at its start.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the values of the next trial, from which that after it may follow at once."""
+        response: dict[str, Any] = super().populate_space(trial_id)
+        if response["status"] == "RUNNING":
+            self._populate_next.append(trial_id)
+        return response
+
+
+_ORACLES = {
+    "grid": Grid,
+    "random": keras_tuner.oracles.RandomSearchOracle,
+    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    "hyperband": keras_tuner.oracles.HyperbandOracle,
+}
+
+
+class Grouping:
+    """What is changed of a KerasTuner oracle; stands before it among the base classes.
+
+    A tuner asks for the trials of its next group with the ids "NAME#0", "NAME#1", ... The
+    first of them reserves `group_size` trials at once: with several processes, too, trials
+    0..k-1 are one group, k..2k-1 the next.
+
+    Attributes:
+        group_size: The most trials of a group; the tuner sets it.
+    """
+
+    group_size = 1
+
+    @keras_tuner.synchronized  # type: ignore[untyped-decorator]
+    def create_trial(self, tuner_id: str) -> Any:
+        """Returns a trial of the tuner's group, an IDLE one after the last, or a STOPPED one."""
+        worker, _, number = tuner_id.partition("#")
+        oracle: Any = self
+        if tuner_id in oracle.ongoing_trials:
+            return oracle.ongoing_trials[tuner_id]
+        if number not in ("", "0"):
+            return keras_tuner.engine.trial.Trial(oracle.get_space(), status="IDLE")
+        create = super().create_trial  # type: ignore[misc]
+        first = trial = create(f"{worker}#0")
+        for place in range(1, self.group_size):
+            if trial.status != "RUNNING":
+                break
+            trial = create(f"{worker}#{place}")
+        if first.status == "STOPPED":
+            # The chief waits until no tuner is left; groups before had more ids than this one.
+            oracle.tuner_ids -= {name for name in oracle.tuner_ids if name.startswith(f"{worker}#")}
+        return first
+
+    def _check_consecutive_failures(self) -> None:
+        """Lets the search go on: a failed trial is a result like others."""
+
+    def save(self) -> None:
+        """Writes oracle.json atomically."""
+        oracle: Any = self
+        write_json(Path(oracle._get_oracle_fname()), oracle.get_state())
+
+    def _save_trial(self, trial: Any) -> None:
+        oracle: Any = self
+        write_json(Path(oracle._get_trial_dir(trial.trial_id)) / "trial.json", trial.get_state())
+
+    def reload(self) -> None:
+        """Does nothing: see the top of this file."""
+
+
+def make_oracle(
+    algorithm: Algorithm,
+    *,
+    objective: str = "val_accuracy",
+    seed: int,
+    max_trials: int | None = None,
+    max_epochs: int = 10,
+    factor: int = 3,
+) -> Any:
+    """Returns an oracle for `PackedTuner`.
+
+    Args:
+        algorithm: "grid" (all combinations, in order), "random", "bayesian" (a Gaussian process
+            over the finished trials) or "hyperband" (Li et al. 2018, JMLR 18(185), "Hyperband":
+            many short trainings, of which the best go on).
+        objective: What a trial is judged by: "val_accuracy" or "val_loss".
+        seed: Decides the trials, > 0 (KerasTuner takes 0 for "any").
+        max_trials: The most trials; None for all of a grid, and 10 of "random" and "bayesian".
+        max_epochs: "hyperband": epochs of the longest training.
+        factor: "hyperband": one of so many trainings goes on.
+
+    Raises:
+        ValueError: If KerasTuner has no such algorithm or objective.
+    """
+    if algorithm not in _ORACLES:
+        raise ValueError(f"algorithm is one of {', '.join(_ORACLES)}. Received: {algorithm!r}")
+    if objective not in ("val_accuracy", "val_loss"):
+        raise ValueError(f"objective is val_accuracy or val_loss. Received: {objective!r}")
+    options: dict[str, Any] = {"objective": objective, "seed": seed}
+    if algorithm == "hyperband":
+        options |= {"max_epochs": max_epochs, "factor": factor}
+    elif max_trials is not None:
+        options["max_trials"] = max_trials
+    return _grouping(_ORACLES[algorithm])(**options)
+
+
+@functools.cache
+def _grouping(oracle: type) -> type:
+    return type(f"Grouping{oracle.__name__}", (Grouping, oracle), {})
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes a JSON file atomically."""
+    files.write_text(path, json.dumps(content))

@@ -1,0 +1,328 @@
+"""A KerasTuner tuner that trains many trials, and many seeds of each, as one computation.
+
+    class Perceptron(keras_tuner.HyperModel):
+        def build(self, hp):
+            width = hp.Int("width", 60, 600, step=60)
+            model = keras.Sequential([keras.Input((784,)), Dense(width, "relu"), Dense(10)])
+            model.compile("adam", SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
+            return model
+
+    tuner = PackedTuner(make_oracle("grid", seed=1), Perceptron(), seeds=5, project_name="width")
+    tuner.search(x, y, epochs=10, batch_size=32, validation_data=(x_val, y_val))
+    tuner.results_summary()
+
+It is a `keras_tuner.Tuner`: `get_best_hyperparameters`, `get_best_models`, `results_summary`
+and the project folder are KerasTuner's. `tuner.outcomes` has every seed's history.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import keras_tuner
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from keras_tuner.src.distribute import utils as distribution
+
+from kerasdl import files
+from kerasdl.training.packed.histories import Keep
+from kerasdl.training.settings import Training
+from kerasdl.tuning import trainings
+from kerasdl.tuning.identity import check_rows, describe, suggest_group_size
+from kerasdl.tuning.oracles import Grouping, write_json
+from kerasdl.tuning.outcomes import Execution, Outcome, pack_answers
+from kerasdl.tuning.states import get_state, set_state
+from kerasdl.tuning.store import Store
+from kerasdl.tuning.trainings import Job, Rows, Trained
+
+IDLE_SECONDS = 0.2
+"""How long to wait where the oracle waits for other processes' results."""
+
+
+class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
+    """Runs the trials of an oracle in groups.
+
+    A model is a classifier with integer labels, compiled with
+    SparseCategoricalCrossentropy. Perceptrons that share their input and what precedes
+    their first Dense layer are packed (`kerasdl.training.packed.packable`); others are
+    trained one by one, with a message. A trial's score is the mean over its seeds.
+
+    The same arguments in the same folder go on with a search that was killed, and end with
+    the same trials and numbers; another search there is refused. A trial whose `build`
+    raises or whose loss is not finite is FAILED, with its error, and the search goes on.
+
+    Args:
+        oracle: As from `make_oracle`; any oracle of KerasTuner's works, in one process.
+        hypermodel: A `keras_tuner.HyperModel` or a function from HyperParameters to a
+            compiled model. It may have a method `training(hp)` that returns the
+            `kerasdl.training.settings.Training` of a trial (augmentation, epochs, patience).
+        seeds: Trainings of each trial, with the seeds `seed`, `seed + 1`, ... of first
+            weights and dropout; the order of the images is `seed`'s for all.
+        seed: The first seed, >= 0.
+        keep: "last" scores a training by its last epoch and keeps its weights; "best" by its
+            best epoch on the validation images, by the objective, as KerasTuner does.
+        group_size: The most trials of a group; None for as many as memory suggests.
+        say: Takes a sentence for the user; prints by default.
+        callbacks: Makes Keras callbacks of a group's training, see `trainings.MakeCallbacks`.
+        **options: `directory`, `project_name` and `overwrite` of `keras_tuner.Tuner`.
+
+    Raises:
+        ValueError: If an argument is not what it should be.
+    """
+
+    def __init__(
+        self,
+        oracle: Any,
+        hypermodel: Any,
+        *,
+        seeds: int = 1,
+        seed: int = 0,
+        keep: str = "last",
+        group_size: int | None = None,
+        say: Callable[[str], None] = print,
+        callbacks: trainings.MakeCallbacks | None = None,
+        **options: Any,
+    ) -> None:
+        if seeds < 1 or seed < 0:
+            raise ValueError(f"expected seeds >= 1 and seed >= 0. Received: {seeds} and {seed}")
+        if keep not in ("last", "best"):
+            raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
+        if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
+            raise ValueError(
+                "expected an oracle with the objective val_accuracy or val_loss. "
+                f"Received: {oracle.objective}"
+            )
+        self.seeds = range(seed, seed + seeds)
+        self.keep, self._say, self._make_callbacks = keep, say, callbacks or _no_callbacks
+        self.objective: Keep = oracle.objective.name
+        oracle.verbose = 0
+        super().__init__(oracle, hypermodel, **options)
+        self.group_size = group_size or suggest_group_size(self)
+        if isinstance(oracle, Grouping):
+            oracle.group_size = self.group_size
+
+    def search(
+        self,
+        x: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+        *,
+        epochs: int = 1,
+        batch_size: int = 32,
+        patience: int = 0,
+        validation_data: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    ) -> None:
+        """Runs trials until the oracle has no more.
+
+        In a process that KerasTuner's environment variables make the chief, it serves the
+        others instead, until they are done.
+
+        Args:
+            x: Array (n, ...), as the models take it; images as uint8 need a quarter of the memory.
+            y: Integer labels (n,).
+            epochs: Passes over the examples; "hyperband" has its own.
+            batch_size: Examples in a step.
+            patience: Epochs without a better validation loss after which a training ends and
+                keeps its best epoch; 0 for never.
+            validation_data: Another x and y, by which trials are scored.
+
+        Raises:
+            ValueError: If the arrays do not fit each other, or the folder has another search.
+        """
+        examples, validation = (
+            check_rows(x, y, "x and y"),
+            check_rows(*validation_data, "validation_data"),
+        )
+        if distribution.is_chief_oracle():
+            from kerasdl.tuning.jobs import serve
+
+            serve(self.oracle)
+            return
+        self._training = Training(
+            epochs=epochs, batch_size=batch_size, patience=patience, schedule="constant"
+        )
+        identity = describe(self, self._training, examples, validation)
+        self._store = Store(self._folder, identity)
+        self.on_search_begin()
+        while True:
+            trials, status = self._next_group()
+            if trials:
+                self._finish(trials, self._outcomes_of(trials, examples, validation))
+            elif status == "STOPPED":
+                break
+            else:
+                time.sleep(IDLE_SECONDS)
+        self.on_search_end()
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """All finished trials in the order of their ids, after or during `search`."""
+        return self._store.outcomes()
+
+    def save(self) -> None:
+        """Writes KerasTuner's files atomically."""
+        if not self._is_worker():
+            self.oracle.save()
+        write_json(Path(self._get_tuner_fname()), self.get_state())
+
+    def reload(self) -> None:
+        """Looks at the space as a new tuner does: what was finished is in the store."""
+        self._populate_initial_space()
+
+    def _next_group(self) -> tuple[list[Any], str]:
+        """Returns the next trials, and the status with which the oracle ended them."""
+        trials: list[Any] = []
+        while len(trials) < self.group_size:
+            trial = self.oracle.create_trial(f"{self.tuner_id}#{len(trials)}")
+            if trial.status != "RUNNING":
+                return trials, str(trial.status)
+            trials.append(trial)
+        return trials, "RUNNING"
+
+    def _outcomes_of(
+        self, trials: Sequence[Any], examples: Rows, validation: Rows
+    ) -> list[Outcome]:
+        """Returns what became of trials: from the store, or trained now."""
+        found = self._store.get([(t.trial_id, t.hyperparameters.values) for t in trials])
+        if found is not None:
+            return found
+        outcomes = self._train(trials, examples, validation)
+        self._store.put(outcomes)
+        trainings.forget()
+        return outcomes
+
+    def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
+        """Tells the oracle."""
+        for trial, outcome in zip(trials, outcomes, strict=True):
+            if outcome.status == "COMPLETED":
+                names = outcome.executions[0].scores
+                means = {name: float(np.mean(outcome.scores(name))) for name in names}
+                step = round(np.mean([one.epoch for one in outcome.executions]))
+                self.oracle.update_trial(trial.trial_id, means, step=step)
+            trial.status, trial.message = outcome.status, outcome.message
+            self.on_trial_end(trial)
+
+    def _train(self, trials: Sequence[Any], examples: Rows, validation: Rows) -> list[Outcome]:
+        """Builds and trains the models of trials, each with every seed."""
+        jobs: list[Job] = []
+        owners: list[int] = []
+        errors: dict[int, str] = {}
+        trainings.forget()
+        for place, trial in enumerate(trials):
+            try:
+                made = [self._job(trial, seed) for seed in self.seeds]
+            except Exception as error:
+                # A person's own build(hp) may raise whatever it likes.
+                errors[place] = f"{type(error).__name__}: {error}"
+                continue
+            jobs += made
+            owners += [place] * len(made)
+        results = trainings.train(
+            jobs,
+            examples,
+            validation,
+            seed=self.seeds[0],
+            keep=self.objective if self.keep == "best" else None,
+            states=self.halving,
+            say=self._say,
+            callbacks=self._make_callbacks,
+        )
+        outcomes = []
+        for place, trial in enumerate(trials):
+            own = [number for number, owner in enumerate(owners) if owner == place]
+            models = [jobs[number].model for number in own]
+            done = [results[number] for number in own]
+            outcomes.append(self._outcome(trial, models, done, errors.get(place)))
+        return outcomes
+
+    def _job(self, trial: Any, seed: int) -> Job:
+        keras.utils.set_random_seed(seed)
+        hp = trial.hyperparameters
+        model = self._build_hypermodel(hp)
+        if not isinstance(model, keras.Model) or not model.built or not model.compiled:
+            raise TypeError(f"build(hp) must return a built, compiled Keras model: {model!r}")
+        own = getattr(self.hypermodel, "training", None)
+        training: Training = self._training if own is None else own(hp)
+        first = int(hp.values.get("tuner/initial_epoch", 0))
+        if "tuner/epochs" in hp.values:
+            epochs = int(hp.values["tuner/epochs"])
+            training = msgspec.structs.replace(training, epochs=epochs, minimum_images=0)
+        if first:
+            set_state(model, self._store.get_state(hp.values["tuner/trial_id"], seed))
+        return Job(f"trial {trial.trial_id}", model, training, seed, first)
+
+    def _outcome(
+        self, trial: Any, models: Sequence[Any], done: Sequence[Trained], error: str | None
+    ) -> Outcome:
+        executions = [_execution(seed, one) for seed, one in zip(self.seeds, done, strict=False)]
+        failed = [f"seed {one.seed}: {one.error}" for one in executions if one.error]
+        message = error or "; ".join(failed) or None
+        if message is None:
+            self._save_weights(trial, models, executions)
+        return Outcome(
+            trial_id=trial.trial_id,
+            values=dict(trial.hyperparameters.values),
+            status="COMPLETED" if message is None else "FAILED",
+            message=message,
+            parameters=int(models[0].count_params()) if models else 0,
+            seconds=sum(one.seconds for one in done),
+            packed=max((one.packed for one in done), default=1),
+            executions=executions,
+        )
+
+    def _save_weights(
+        self, trial: Any, models: Sequence[Any], executions: Sequence[Execution]
+    ) -> None:
+        """Saves the best seed's weights where `load_model` looks, and states to go on from."""
+        if self.halving:
+            for model, execution in zip(models, executions, strict=True):
+                self._store.put_state(trial.trial_id, execution.seed, get_state(model))
+        sign = 1 if self.objective == "val_loss" else -1
+        best = min(range(len(models)), key=lambda n: sign * executions[n].scores[self.objective])
+        # A model without its optimizer's state, which `load_model` could not put anywhere.
+        clean = self._build_hypermodel(trial.hyperparameters)
+        clean.set_weights(models[best].get_weights())
+        path = Path(self._get_checkpoint_fname(trial.trial_id))
+        with files.atomic_path(path, suffix=".weights.h5") as temporary:
+            clean.save_weights(temporary)
+        config = clean.get_build_config()
+        write_json(Path(self._get_build_config_fname(trial.trial_id)), config)
+
+    @property
+    def _folder(self) -> Path:
+        return Path(self.project_dir)
+
+    @property
+    def plain_oracle(self) -> Any:
+        """The oracle itself, where `oracle` speaks with the chief's."""
+        return getattr(self.oracle, "_oracle", self.oracle)
+
+    @property
+    def halving(self) -> bool:
+        """Whether trials go on where others ended."""
+        return isinstance(self.plain_oracle, keras_tuner.oracles.HyperbandOracle)
+
+
+def _execution(seed: int, trained: Trained) -> Execution:
+    history: dict[str, list[float | None]] = {
+        name: [value if math.isfinite(value) else None for value in values]
+        for name, values in trained.history.items()
+    }
+    scores = {
+        name: values[trained.epoch]
+        for name, values in trained.history.items()
+        if len(values) > trained.epoch
+    }
+    error = trained.error
+    if error is None and not all(map(math.isfinite, scores.values())):
+        error = f"a score became nan or infinite: {scores}"
+    scores = {} if error else scores
+    right = pack_answers(trained.right)
+    return Execution(seed, history, trained.epoch, scores, right, error)
+
+
+def _no_callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
+    return []
