@@ -1,0 +1,204 @@
+"""The sections of a search: what they say, their tables, that they can be written."""
+
+import csv
+
+import pytest
+from tuning_fakes import IMAGES, INFO, execution, outcome, trial
+
+from kerasdl import record
+from kerasdl.reporting.findings import write_findings
+from kerasdl.tuning.ranking import Ranking
+from kerasdl.tuning.report import Winner, sections
+from kerasdl.tuning.wording import Words
+
+WIDTH = Words(noun="width", plural="widths", key="units", labels={"units": "Hidden width"})
+ENVIRONMENT = record.Environment("0", "3", "2", "2", "3", "tensorflow", "cpu", "none", "float32", 2)
+
+
+def widths():
+    return [
+        trial(0, {"units": 60}, [300, 301, 302]),
+        trial(1, {"units": 120}, [41, 44, 39]),
+        trial(2, {"units": 180}, [40, 42, 38]),
+        outcome(3, {"units": 240}, [], message="ValueError: no memory | <b>"),
+    ]
+
+
+def made(folder, outcomes, objective="val_accuracy", **arguments):
+    arguments.setdefault("words", WIDTH)
+    ranking = Ranking(outcomes, objective=objective, validation=IMAGES)
+    return {one.title: one for one in sections(folder, INFO, ranking, **arguments)}
+
+
+def written(folder, found):
+    findings = record.Findings(
+        app="mnist_width",
+        experiment="mnist_width",
+        title="Width",
+        command="python",
+        created="2024-01-01T00:00:00+00:00",
+        status="complete",
+        environment=ENVIRONMENT,
+        dataset=INFO,
+        recipe={},
+        seconds=1.0,
+        sections=found,
+    )
+    write_findings(folder, findings)
+
+
+def rows(table):
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+@pytest.fixture
+def winner():
+    return Winner(
+        values={"units": 120},
+        why="the smallest width tied with the best",
+        seeds=[0, 1, 2],
+        test_accuracy=[0.981, 0.982, 0.98],
+        epochs=6,
+        parameters=1001,
+        model="models/best.keras",
+    )
+
+
+def test_sections_of_a_search_of_one_number(tmp_path, winner):
+    found = made(tmp_path, widths(), axis="units", winner=winner)
+    assert list(found) == [
+        "What the search found",
+        "The winner on the test set",
+        "Failed trials",
+        "All trials",
+    ]
+    first = found["What the search found"]
+    assert first.text[0].startswith("Width 180 has the highest validation accuracy, 98.00 ± 0.10 %")
+    assert "the smallest of them is 120" in first.text[0]
+    assert "1 trial failed" in first.text[0]
+    assert "the search saw no test image" in first.text[2]
+    best = rows(first.tables[0])
+    assert [row["Tied with the best"] for row in best] == ["best", "yes", "no"]
+    assert best[0]["p"] is None
+    assert [one.file for one in first.figures] == ["figures/value-curve.png"]
+    # One hyper-parameter: parallel coordinates would be the value curve again.
+    assert [one.file for one in found["All trials"].figures] == ["figures/trial-curves.png"]
+    for section in found.values():
+        for figure in section.figures:
+            assert (tmp_path / figure.file).is_file()
+            assert figure.alt
+            assert figure.caption
+
+
+def test_the_winner_is_scored_once_on_the_test_images(tmp_path, winner):
+    section = made(tmp_path, widths(), winner=winner)["The winner on the test set"]
+    said = " ".join(section.text)
+    assert said.startswith(
+        "Test accuracy 98.10 ± 0.10 %: width 120, the smallest width tied with the best, trained "
+        "again from new weights on the training and the validation images together with 3 seeds."
+    )
+    assert "scored once, after the search, and only for this setting" in said
+    assert "known to ± 0.14 points" in said
+    assert "its validation accuracy was 97.93 ± 0.13 %" in said
+    assert "by +0.17 points" in said
+    assert "models/best.keras" in said
+    assert [row["Test accuracy, %"] for row in rows(section.tables[0])] == pytest.approx(
+        [98.1, 98.2, 98.0]
+    )
+
+
+def test_all_trials_are_in_the_csv_file(tmp_path):
+    found = made(tmp_path, widths(), axis="units")
+    written(tmp_path, list(found.values()))
+    with (tmp_path / "trials.csv").open(encoding="utf-8", newline="") as file:
+        table = list(csv.DictReader(file))
+    assert [row["Trial"] for row in table] == ["0002", "0001", "0000", "0003"]
+    assert [row["Rank"] for row in table] == ["1.0", "2.0", "3.0", ""]
+    assert [row["Hidden width"] for row in table] == ["180", "120", "60", "240"]
+    assert float(table[0]["val_accuracy"]) == pytest.approx(0.98, abs=1e-6)
+    assert float(table[0]["val_accuracy, deviation"]) == pytest.approx(0.001, abs=1e-5)
+    assert float(table[0]["loss"]) == pytest.approx(2 * float(table[0]["val_loss"]))
+    assert table[0]["Epochs kept"] == "6 6 6"
+    assert [row["Seeds"] for row in table] == ["3", "3", "3", "0"]
+    assert [row["Parameters"] for row in table] == ["1002", "1001", "1000", "1003"]
+    assert float(table[0]["Seconds"]) == 3.5
+    assert [row["Status"] for row in table] == ["completed"] * 3 + ["failed"]
+    with (tmp_path / "failed-trials.csv").open(encoding="utf-8", newline="") as file:
+        assert "no memory | <b>" in next(csv.DictReader(file))["Message"]
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "no memory | <b>" not in page
+    assert "Width 180 has the highest" in page
+    assert record.read_findings(tmp_path / "results.json").sections == list(found.values())
+
+
+def test_several_searches_fit_in_one_report(tmp_path):
+    found = []
+    for prefix in ("mnist-", "gurmukhi-"):
+        found += made(tmp_path, widths(), axis="units", prefix=prefix).values()
+    assert found[0].title == "MNIST: What the search found"
+    written(tmp_path, found)
+    assert (tmp_path / "mnist-trials.csv").is_file()
+    assert (tmp_path / "figures" / "gurmukhi-value-curve.png").is_file()
+
+
+def test_all_failed(tmp_path):
+    bad = execution(0, 5)
+    bad.scores.clear()
+    bad.history["val_accuracy"][:] = [None] * 6
+    outcomes = [
+        outcome(0, {"units": 60}, [], message="ValueError"),
+        outcome(1, {"units": 120}, [bad]),
+    ]
+    found = made(tmp_path, outcomes, axis="units")
+    assert list(found) == ["What the search found", "Failed trials", "All trials"]
+    assert found["What the search found"].text == ["No trial was completed. 2 trials failed."]
+    messages = [row["Message"] for row in rows(found["Failed trials"].tables[0])]
+    assert messages == ["ValueError", "no finite score"]
+    statuses = [row["Status"] for row in rows(found["All trials"].tables[0])]
+    assert statuses == ["failed", "not ranked"]
+    assert not any(section.figures for section in found.values())
+    written(tmp_path, list(found.values()))
+
+
+def test_no_trials_at_all(tmp_path):
+    found = made(tmp_path, [], axis="units")
+    assert [one.text for one in found.values()] == [["There was no trial."]]
+
+
+def test_conditional_hyper_parameters(tmp_path):
+    outcomes = [
+        trial(0, {"kind": "L2", "l2": 1e-5}, [40, 41, 42]),
+        trial(1, {"kind": "L2", "l2": 1e-2}, [50, 51, 52]),
+        trial(2, {"kind": "dropout", "dropout": 0.5}, [45, 46, 44]),
+        trial(3, {"kind": "none", "flag": True}, [60, 61, 62]),
+    ]
+    found = made(tmp_path, outcomes, axis=["l2", "dropout"], words=Words())
+    table = rows(found["All trials"].tables[0])
+    assert [row["l2"] for row in table] == [1e-5, None, 1e-2, None]
+    assert [row["flag"] for row in table] == [None, None, None, "yes"]
+    assert [one.file for one in found["All trials"].figures] == [
+        "figures/trial-curves.png",
+        "figures/parallel.png",
+    ]
+    assert (
+        found["What the search found"]
+        .figures[0]
+        .alt.startswith("Validation accuracy against each hyper-parameter. Best: kind L2, l2 1e-5")
+    )
+    written(tmp_path, list(found.values()))
+
+
+def test_loss_with_one_seed(tmp_path):
+    outcomes = [trial(i, {"units": 60 * (i + 1)}, [40 + i]) for i in range(3)]
+    found = made(tmp_path, outcomes, "val_loss", axis="units")
+    first = found["What the search found"]
+    assert "lowest validation loss" in first.text[0]
+    assert "not tested" in first.text[1]
+    assert rows(first.tables[0])[0]["Validation loss"] == "0.0600"
+
+
+def test_same_outcomes_give_the_same_bytes(tmp_path):
+    for name in ("a", "b"):
+        made(tmp_path / name, widths(), axis="units")
+    for path in (tmp_path / "a" / "figures").iterdir():
+        assert path.read_bytes() == (tmp_path / "b" / "figures" / path.name).read_bytes()
