@@ -1,7 +1,9 @@
 """What TensorBoard's own HParams backend reads of a search's logs."""
 
 import math
+import os
 import sys
+from pathlib import Path
 
 import pytest
 from tuning_fakes import execution, outcome, trial
@@ -118,6 +120,17 @@ def test_a_second_call_replaces_what_the_first_one_wrote(tmp_path, outcomes):
     assert not (tmp_path / "0001-seed1").exists()
 
 
+def test_a_failed_trial_shows_its_curves_but_no_metrics(tmp_path):
+    from tensorboard.plugins.hparams import api_pb2
+
+    bad = outcome(0, {"units": 1}, [execution(0, 10)], message="seed 1 failed")
+    write_hparams(tmp_path, [bad, trial(1, {"units": 2}, [20])], objective="val_accuracy")
+    _, groups = read(tmp_path)
+    assert groups["0000"].sessions[0].status == api_pb2.STATUS_FAILURE
+    assert not metrics(groups["0000"])
+    assert metrics(groups["0001"])
+
+
 def test_values_of_other_kinds_and_unfinished_numbers_do_not_stop_the_log(tmp_path):
     run = execution(0, 10)
     run.scores["val_loss"] = math.nan
@@ -139,6 +152,6 @@ def test_no_trials_and_no_tensorflow(tmp_path, run_python):
         "write_hparams(Path(sys.argv[1]), [trial(0, {'units': 1}, [3])], objective='val_loss')\n"
         "assert 'tensorflow' not in sys.modules\n"
     )
-    here = __file__.rpartition("/")[0]
-    done = run_python("-c", program, tmp_path, PYTHONPATH=":".join([here, *sys.path]))
+    here = str(Path(__file__).parent)
+    done = run_python("-c", program, tmp_path, PYTHONPATH=os.pathsep.join([here, *sys.path]))
     assert done.returncode == 0, done.stderr

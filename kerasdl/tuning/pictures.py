@@ -157,7 +157,7 @@ class Pictures:
         if not trials:
             return []
         means = {id(trial.outcome): trial.spread.mean for trial in trials}
-        keys = list(dict.fromkeys(key for one in outcomes for key in one.values))
+        keys = list(dict.fromkeys(key for one in outcomes for key in wording.own(one.values)))
         axes = [
             parallel.Axis(self._words.label(key), [_plain(one.values.get(key)) for one in outcomes])
             for key in keys

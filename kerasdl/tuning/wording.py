@@ -35,12 +35,17 @@ class Words:
             return self.describe(values)
         if self.key is not None:
             return f"{self.noun} {value(values.get(self.key))}"
-        parts = [f"{self.label(key).lower()} {value(one)}" for key, one in values.items()]
+        parts = [f"{self.label(key).lower()} {value(one)}" for key, one in own(values).items()]
         return ", ".join(parts) or "the only setting"
 
     def label(self, key: str) -> str:
         """Returns the name of a hyper-parameter."""
         return self.labels.get(key, key)
+
+
+def own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the hyper-parameters without the notes that KerasTuner's Hyperband adds."""
+    return {key: one for key, one in values.items() if not key.startswith("tuner/")}
 
 
 def value(one: Any) -> str:

@@ -70,6 +70,9 @@ def draw(
     every = objective.shown(np.concatenate([np.concatenate(panel.scores) for panel in shown]))
     means = objective.shown([one.mean() for panel in shown for one in panel.scores])
     worst = objective.worse(means)
+    # Room for the seeds of the worst mean too, unless one of them collapsed.
+    room = worst - 0.25 * (float(means.max()) - worst)
+    worst = max(room, min(worst, float(every.min())))
     columns = min(ACROSS, len(shown))
     rows = math.ceil(len(shown) / columns)
     size = (7.4 if columns == 1 else 3.0 * columns + 0.6, 1.3 + (3.0 if rows == 1 else 2.6 * rows))
