@@ -47,7 +47,10 @@ def with_class_names(model: keras.Model, names: tuple[str, ...]) -> keras.Model:
         )
     layer = ClassNames(list(names), name="class_names")
     if isinstance(model, keras.Sequential):
-        return keras.Sequential([*model.layers, layer], name=model.name)
+        (source,) = model.inputs
+        # A Sequential's `layers` lack the input; without one it would not be built.
+        inputs = keras.Input(batch_shape=source.shape, dtype=source.dtype, name=source.name)
+        return keras.Sequential([inputs, *model.layers, layer], name=model.name)
     return keras.Model(model.inputs[0], layer(model.outputs[0]), name=model.name)
 
 

@@ -64,7 +64,8 @@ def _content(findings: record.Findings) -> dict[str, object]:
         )
     if dataset is not None:
         banners = [*story.synthetic(dataset), *banners, *story.partial(dataset)]
-    again = f"python -m kerasdl.apps.{findings.app} "
+    # "python -m kerasdl.apps.theory ..." or "... kerasdl.tuning.mnist_width ...".
+    again = " ".join(findings.command.split()[:3]) + " "
     again += f"--study {findings.experiment} " if findings.experiment != findings.app else ""
     return {
         "record": findings,

@@ -35,6 +35,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
             imported when it runs, so that it may import Keras at its top.
         options: Structs of nested fields whose fields become options too, by the
             name of the field, e.g. {"data": Data}.
+        room: Where its command is: `python -m kerasdl.<room>.<app>`.
+        shared: Whether several processes can work at it: `--jobs N`.
     """
 
     name: str
@@ -44,6 +46,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     presets: Mapping[str, Mapping[str, Any]]
     function: str
     options: Mapping[str, type[Struct]] = msgspec.field(default_factory=dict)
+    room: str = "apps"
+    shared: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +62,8 @@ class Context:
         dataset: The images, where the recipe has a field `data`.
         splits: Their parts.
         info: What the record says of them, for the titles of figures.
+        data_dir: Where the user said that the data sets' files are, or None.
+        jobs: How many processes are to share the work, where `Experiment.shared`.
     """
 
     plan: Any
@@ -67,6 +73,8 @@ class Context:
     dataset: Dataset | None = None
     splits: Splits | None = None
     info: DatasetInfo | None = None
+    data_dir: str | None = None
+    jobs: int = 1
 
     @property
     def images(self) -> tuple[Dataset, Splits]:

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import importlib
+import re
 import shlex
 import sys
 import time
@@ -20,29 +21,37 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
 
 
-def main(app: str, experiment: Experiment, argv: Sequence[str] | None = None) -> int:
+def main(
+    app: str,
+    experiment: Experiment,
+    argv: Sequence[str] | None = None,
+    shown: Sequence[str] | None = None,
+) -> int:
     """Runs the command line of an experiment.
 
     Args:
-        app: The app's name, as in `python -m kerasdl.apps.<app>`.
+        app: The app's name, as in `python -m kerasdl.apps.<app>` (see `Experiment.room`).
         experiment: What to run.
         argv: Arguments without the program's name; None for the process's own.
+        shown: What the user typed, for the record, where it is more than `argv`.
 
     Returns:
         The exit code: 0, 2 after a user's error (one line on standard error), 130
-        after Ctrl-C, 1 when a training failed or the disk did.
+        after Ctrl-C, 1 when a training or another process failed or the disk did.
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser(app, experiment)
     options = vars(parser.parse_args(arguments))
-    command = shlex.join(["python", "-m", f"kerasdl.apps.{app}", *arguments])
+    command = shlex.join(
+        ["python", "-m", f"kerasdl.{experiment.room}.{app}", *(shown or arguments)]
+    )
     try:
         plan = make_recipe(app, experiment, options)
         return _run(app, experiment, plan, options, command)
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
-    except (FloatingPointError, OSError) as error:
+    except (FloatingPointError, ChildProcessError, OSError) as error:
         print(
             f"{parser.prog}: error: {error}. What was finished is kept; the same command "
             "goes on from there",
@@ -60,7 +69,7 @@ def main(app: str, experiment: Experiment, argv: Sequence[str] | None = None) ->
 def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
     """Returns the parser; options that are not given are absent from its result."""
     parser = recipe.Parser(
-        prog=f"python -m kerasdl.apps.{app}",
+        prog=f"python -m kerasdl.{experiment.room}.{app}",
         usage="%(prog)s [options]",
         description=experiment.description,
         argument_default=argparse.SUPPRESS,
@@ -92,10 +101,23 @@ def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
         help=f"run folder (runs/{_base(app, experiment)} where free); an interrupted run there "
         "is continued",
     )
+    if experiment.shared:
+        parser.add_argument(
+            "--jobs",
+            metavar="N",
+            type=_jobs,
+            help="share the work among N processes, each with its part of the cores (1)",
+        )
     recipe.add_options(parser, experiment.recipe, title="experiment")
     for name, struct in _options(experiment).items():
         recipe.add_options(parser, struct, title=name)
     return parser
+
+
+def _jobs(text: str) -> int:
+    if re.fullmatch("[0-9]{1,4}", text) and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")
 
 
 def _base(app: str, experiment: Experiment) -> str:
@@ -177,7 +199,17 @@ def _run(
         (folder / "parts").mkdir(exist_ok=True)  # from now on the folder is this experiment's
         memo = Memo(folder, identity)
         started = time.perf_counter()
-        context = Context(plan, folder, console, memo, dataset, splits, info)
+        context = Context(
+            plan,
+            folder,
+            console,
+            memo,
+            dataset,
+            splits,
+            info,
+            data_dir=options.get("data"),
+            jobs=options.get("jobs", 1),
+        )
         sections = list(run(context))
         findings = record.Findings(
             app=app,

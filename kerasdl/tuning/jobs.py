@@ -62,7 +62,7 @@ def run(command: Sequence[str], jobs: int, *, cores: int) -> int:
         0 when the search is finished.
 
     Raises:
-        RuntimeError: If the chief died, or a worker died more than RESTARTS times.
+        ChildProcessError: If the chief died, or a worker died more than RESTARTS times.
     """
     threads = str(max(1, cores // jobs))
     common = {
@@ -80,12 +80,12 @@ def run(command: Sequence[str], jobs: int, *, cores: int) -> int:
         while True:
             codes = {name: child.poll() for name, child in children.items()}
             if codes["chief"] not in (None, 0):
-                raise RuntimeError(f"the chief of the search ended with code {codes['chief']}")
+                raise ChildProcessError(f"the chief of the search ended with code {codes['chief']}")
             for name in names:
                 if codes[name] in (None, 0):
                     continue
                 if not restarts[name] or codes["chief"] == 0:
-                    raise RuntimeError(f"{name} of the search ended with code {codes[name]}")
+                    raise ChildProcessError(f"{name} of the search ended with code {codes[name]}")
                 restarts[name] -= 1
                 # The oracle still has its trials under its name.
                 children[name] = _start(command, name, common)

@@ -1,0 +1,78 @@
+"""A process that takes part in a search: KerasTuner's chief or one of its workers.
+
+    KERASTUNER_TUNER_ID=worker0 KERASTUNER_ORACLE_IP=HOST KERASTUNER_ORACLE_PORT=8000 \
+        python -m kerasdl.tuning.member FOLDER
+
+FOLDER is the run folder of the search, shared by all machines. `--jobs` starts these by itself.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kerasdl import recipe
+from kerasdl.studies import experiment_command
+
+VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Takes part in a search; returns the exit code."""
+    parser = recipe.Parser(
+        prog="python -m kerasdl.tuning.member",
+        description="Take part in a search: as KerasTuner's chief or a worker, which its "
+        f"environment variables say ({', '.join(VARIABLES)}).",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the search's run folder")
+    parser.add_argument("--data", metavar="DIR", help="folder with the data sets' files")
+    options = parser.parse_args(argv)
+    try:
+        _take_part(options)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return experiment_command.INTERRUPTED
+    return 0
+
+
+def _take_part(options: argparse.Namespace) -> None:
+    missing = [name for name in VARIABLES if not os.environ.get(name)]
+    if missing:
+        raise ValueError(f"expected the environment variables {', '.join(missing)}. Received: none")
+    folder = Path(options.folder)
+    plain = recipe.read_toml(folder / "recipe.toml")
+    app = plain.get("app")
+    module = importlib.import_module(f"kerasdl.tuning.{_known(app, folder)}")
+    chosen = {"preset": "default", "recipe": str(folder / "recipe.toml")}
+    plan = experiment_command.make_recipe(str(app), module.EXPERIMENT, chosen)
+    from rich.console import Console
+
+    from kerasdl.studies.data import divide, load_whole
+    from kerasdl.training.environment import start_keras
+
+    name = os.environ["KERASTUNER_TUNER_ID"]
+    console = Console(quiet="chief" in name)
+    dataset = load_whole(plan.data, options.data, console)
+    start_keras()
+    from kerasdl.tuning import study
+    from kerasdl.tuning.subjects import SUBJECTS
+
+    subject = SUBJECTS[str(app)](plan)
+    study.search(plan, subject, dataset, divide(dataset, plan.data), folder, console)
+
+
+def _known(app: object, folder: Path) -> str:
+    names = ("mnist_width", "regularization", "search")
+    if app not in names:
+        raise ValueError(
+            f"{folder / 'recipe.toml'} must be of a search: {', '.join(names)}. Received: {app!r}"
+        )
+    return str(app)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

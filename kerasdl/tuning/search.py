@@ -1,0 +1,131 @@
+"""Searches any fields of an app's recipe: the network's settings and its training.
+
+    python -m kerasdl.tuning.search --app svhn --space space.toml
+    python -m kerasdl.tuning.search --app mnist --model mlp --space space.toml --algorithm random
+
+where space.toml has a table for each field, under `training` or `settings`:
+
+    [training.learning_rate]
+    min = 1e-4
+    max = 1e-2
+    sampling = "log"
+
+    [settings.units]
+    values = [[128], [256, 128]]
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from kerasdl import recipe
+from kerasdl.models import registry
+from kerasdl.studies import experiment_command
+from kerasdl.studies.experiment import Experiment
+from kerasdl.training.settings import Training
+from kerasdl.tuning import space as spaces
+from kerasdl.tuning.plan import Search
+
+PROGRAM = "python -m kerasdl.tuning.search"
+APPS = ("svhn", "mnist", "fashion_mnist", "cifar10", "gurmukhi")
+
+
+class Recipe(Search, frozen=True, kw_only=True):
+    """What is searched, and how."""
+
+    network: Annotated[str, Meta(description="the network, see `python -m kerasdl.models`")] = (
+        "lenet5"
+    )
+    settings: dict[str, Any] = msgspec.field(default_factory=dict)
+    space: spaces.Space = msgspec.field(default_factory=dict)
+    training: Training = Training()
+
+    def check(self) -> None:
+        """Checks what types cannot say; see `Search.check`."""
+        super().check()
+        known = registry.get(self.network).setting_names()
+        for name in self.settings:
+            if name not in known:
+                raise ValueError(
+                    f"{self.network} has the settings: {', '.join(known) or 'none'}. "
+                    f"Received: {name!r}"
+                )
+        spaces.check(self.space, self.network)
+        if self.algorithm == "hyperband" and "epochs" in self.space.get("training", {}):
+            raise ValueError("hyperband chooses the epochs itself. Received: space.training.epochs")
+
+    def changes(self, hp: Any) -> dict[str, dict[str, Any]]:
+        """Returns a trial's settings and training."""
+        return spaces.changes(self.space, hp)
+
+
+EXPERIMENT = Experiment(
+    name="search",
+    title="A search",
+    description="Search fields of an app's recipe: --app NAME and --space FILE.toml; --model is "
+    "one of the app's models (its first). "
+    f"Apps: {', '.join(APPS)}. The recipe starts from what the app trains that model with.",
+    recipe=Recipe,
+    presets={"default": {}},
+    function="kerasdl.tuning.study:fields",
+    options={"training": Training},
+    room="tuning",
+    shared=True,
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the search; returns the exit code."""
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    parser = recipe.Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    parser.add_argument("--app", choices=APPS)
+    parser.add_argument("--model")
+    parser.add_argument("--space")
+    if {"-h", "--help"} & set(arguments):
+        return experiment_command.main("search", EXPERIMENT, arguments)
+    known, rest = parser.parse_known_args(arguments)
+    try:
+        base = {} if known.app is None else _base(known.app, known.model)
+        if known.app is None and known.model is not None:
+            raise ValueError("--model is a model of an app. Received: no --app")
+        if known.space is not None:
+            base["space"] = recipe.read_toml(known.space)
+    except (ValueError, FileNotFoundError) as error:
+        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
+        return 2
+    experiment = msgspec.structs.replace(EXPERIMENT, presets={"default": base})
+    return experiment_command.main("search", experiment, rest, shown=arguments)
+
+
+def _base(name: str, model: str | None) -> dict[str, Any]:
+    """Returns an app's recipe of one of its models, as that of a search."""
+    app = importlib.import_module(f"kerasdl.apps.{name}").APP
+    preset = app.presets["default"]
+    model = model or preset["models"][0]
+    if model not in app.training:
+        raise ValueError(
+            f"the app {name} has the models {', '.join(app.training)}. Received: {model!r}"
+        )
+    training = recipe.merge(
+        msgspec.to_builtins(app.training[model]), preset.get("training", {}).get(model, {})
+    )
+    data = dict(preset.get("data", {}))
+    if not data.get("validation_fraction", 0.1):
+        # The app needs no validation images; a search judges by them.
+        data["validation_fraction"] = 0.1
+    return {
+        "network": preset.get("networks", {}).get(model, model),
+        "settings": dict(preset.get("settings", {}).get(model, {})),
+        "training": training,
+        "data": data,
+        "precision": preset.get("precision", "auto"),
+        "seeds": 1,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

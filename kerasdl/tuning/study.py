@@ -1,0 +1,129 @@
+"""The course of a search command: search, rank, train the winner again, report."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import keras
+from keras_tuner.src.distribute import utils as distribution
+from rich.console import Console
+
+from kerasdl.datasets.dataset import Dataset, Splits
+from kerasdl.sections import Section
+from kerasdl.studies.experiment import Context
+from kerasdl.training.progress import RichProgress
+from kerasdl.tuning import jobs, report, wording
+from kerasdl.tuning.hparams import write_hparams
+from kerasdl.tuning.oracles import make_oracle
+from kerasdl.tuning.outcomes import Outcome
+from kerasdl.tuning.packed_tuner import PackedTuner
+from kerasdl.tuning.plan import Search
+from kerasdl.tuning.ranking import Ranking
+from kerasdl.tuning.subjects import SUBJECTS, Subject, make_hypermodel
+from kerasdl.tuning.winner import retrain
+
+PROJECT = "keras_tuner"
+"""KerasTuner's project folder inside the run folder."""
+
+
+def mnist_width(context: Context) -> list[Section]:
+    """Searches the width; the function of `tuning.mnist_width`."""
+    return run(context, SUBJECTS["mnist_width"](context.plan))
+
+
+def regularization(context: Context) -> list[Section]:
+    """Searches the strengths; the function of `tuning.regularization`."""
+    return run(context, SUBJECTS["regularization"](context.plan))
+
+
+def fields(context: Context) -> list[Section]:
+    """Searches fields of a recipe; the function of `tuning.search`."""
+    return run(context, SUBJECTS["search"](context.plan))
+
+
+def run(context: Context, subject: Subject) -> list[Section]:
+    """Searches, trains the winner again, and returns the report's sections.
+
+    Args:
+        context: With a recipe that is a `Search` with a method `changes(hp)`.
+        subject: What is searched.
+    """
+    dataset, parts = context.images
+    if distribution.has_chief_oracle():
+        # Of several machines: serves the workers there. What they found is in the folder then.
+        search(context.plan, subject, dataset, parts, context.folder, context.console)
+        os.environ.pop("KERASTUNER_ORACLE_IP")
+    elif context.jobs > 1:
+        data = [] if context.data_dir is None else ["--data", context.data_dir]
+        command = [sys.executable, "-m", "kerasdl.tuning.member", str(context.folder), *data]
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+        jobs.run(command, context.jobs, cores=cores)
+    outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)
+    write_hparams(context.folder / "hparams", outcomes, objective=context.plan.objective)
+    ranking = Ranking(outcomes, objective=context.plan.objective, validation=len(parts.validation))
+    context.say(wording.sentence(ranking, subject.words))
+    winner = retrain(context, subject, ranking) if ranking.trials else None
+    assert context.info is not None
+    return report.sections(
+        context.folder,
+        context.info,
+        ranking,
+        words=subject.words,
+        axis=subject.axis,
+        winner=winner,
+    )
+
+
+def search(
+    plan: Search,
+    subject: Subject,
+    dataset: Dataset,
+    parts: Splits,
+    folder: Path,
+    console: Console,
+) -> list[Outcome]:
+    """Runs the trials that are missing in a folder.
+
+    Args:
+        plan: How to search.
+        subject: What.
+        dataset: The images.
+        parts: Their division; the test part is not looked at.
+        folder: The run folder.
+        console: Where to say what is going on.
+
+    Returns:
+        All trials; where the process serves as KerasTuner's chief, those known to it: none.
+    """
+    training = plan.fitted(len(parts.train))
+    oracle = make_oracle(
+        plan.algorithm,
+        objective=plan.objective,
+        seed=plan.seed + 1,
+        max_trials=plan.trials or None,
+        max_epochs=training.epochs,
+    )
+
+    def callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
+        return [RichProgress(console, title, len(parts.train), batch_size)]
+
+    tuner = PackedTuner(
+        oracle,
+        make_hypermodel(plan, subject, dataset, parts.train, training),
+        seeds=plan.seeds,
+        seed=plan.seed,
+        keep=plan.keep,
+        say=partial(console.print, highlight=False, markup=False, soft_wrap=True),
+        callbacks=callbacks,
+        directory=str(folder),
+        project_name=PROJECT,
+    )
+    tuner.search(
+        parts.train.images,
+        parts.train.labels,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        validation_data=(parts.validation.images, parts.validation.labels),
+    )
+    return [] if distribution.has_chief_oracle() else tuner.outcomes

@@ -1,0 +1,114 @@
+"""What each search command searches, and what a report calls it."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from kerasdl.datasets.dataset import Dataset, Examples
+from kerasdl.training.settings import Training
+from kerasdl.tuning.hypermodels import NetworkModel
+from kerasdl.tuning.plan import Search
+from kerasdl.tuning.wording import Words
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Subject:
+    """What is searched.
+
+    Args:
+        network: The network's name in the registry.
+        settings: Its settings, those of the space left out.
+        words: What trials are called.
+        axis: The hyper-parameters with a value curve of their own.
+        key: The hyper-parameter of which less is simpler; None for the number of parameters.
+    """
+
+    network: str
+    settings: Mapping[str, Any]
+    words: Words
+    axis: tuple[str, ...]
+    key: str | None = None
+
+
+WIDTH = Subject(
+    network="mlp1",
+    settings={},
+    words=Words(noun="width", plural="widths", key="width", labels={"width": "Hidden width"}),
+    axis=("width",),
+    key="width",
+)
+
+
+_NAMES = {"l1": "L1 penalty", "l2": "L2 penalty", "dropout": "dropout"}
+
+
+def _regulariser(values: Mapping[str, Any]) -> str:
+    family = values["regulariser"]
+    if family == "none":
+        return "no regulariser"
+    return f"{_NAMES[family]} {values[f'{family}_strength']:g}".replace("e-0", "e-")
+
+
+def regularisers(plan: Any) -> Subject:
+    """Returns the subject of `tuning.regularization`."""
+    labels = {f"{family}_strength": f"{_NAMES[family]}, strength" for family in _NAMES}
+    return Subject(
+        network="mlp",
+        settings={},
+        words=Words(
+            noun="regulariser",
+            plural="regularisers",
+            labels={"regulariser": "Regulariser", **labels},
+            describe=_regulariser,
+        ),
+        axis=tuple(f"{family}_strength" for family in plan.families),
+    )
+
+
+def searched(plan: Any) -> Subject:
+    """Returns the subject of `tuning.search`."""
+    fields = [f"{part}.{name}" for part, axes in plan.space.items() for name in axes]
+    numeric = [
+        f"{part}.{name}"
+        for part, axes in plan.space.items()
+        for name, axis in axes.items()
+        if all(type(value) in (int, float) for value in axis.ends())
+    ]
+    names = {field: field.partition(".")[2].replace("_", " ").capitalize() for field in fields}
+    return Subject(
+        network=plan.network,
+        settings=plan.settings,
+        words=Words(labels=names),
+        axis=tuple(numeric),
+    )
+
+
+SUBJECTS: Mapping[str, Callable[[Any], Subject]] = {
+    "mnist_width": lambda plan: WIDTH,
+    "regularization": regularisers,
+    "search": searched,
+}
+"""What each command searches, by its name and from its recipe."""
+
+
+def make_hypermodel(
+    plan: Search, subject: Subject, dataset: Dataset, train: Examples, training: Training
+) -> NetworkModel:
+    """Returns the network of a subject, its settings and training open to a search.
+
+    Args:
+        plan: How it is searched; has a method `changes(hp)`.
+        subject: What is searched.
+        dataset: The images.
+        train: The part that is trained on.
+        training: How.
+    """
+    return NetworkModel(
+        subject.network,
+        dataset,
+        train,
+        settings=subject.settings,
+        training=training,
+        precision=plan.precision,
+        space=plan.changes,  # type: ignore[attr-defined]
+    )
