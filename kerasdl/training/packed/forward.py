@@ -53,7 +53,7 @@ class Forward:
         for part, pieces in zip(self._layout.heads, inputs, strict=True):
             joined = [_join(each) for each in zip(*pieces, strict=True)]
             out = self._run(part, joined)
-            logits.append(out if part.count > 1 else out[None])
+            logits.append(out if part.count > 1 else tf.expand_dims(out, 0))
         return tf.concat(logits, axis=0) if len(logits) > 1 else logits[0]
 
     def _multiply_wide(self) -> None:
@@ -223,4 +223,6 @@ def _join(pieces: Sequence[tuple[Any, int]]) -> Any:
 
     if len(pieces) == 1:
         return pieces[0][0]
-    return tf.concat([value if size > 1 else value[None] for value, size in pieces], axis=0)
+    # Not value[None], whose gradient would be copied into zeros.
+    parts = [value if size > 1 else tf.expand_dims(value, 0) for value, size in pieces]
+    return tf.concat(parts, axis=0)

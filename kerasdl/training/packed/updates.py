@@ -9,6 +9,7 @@ import numpy as np
 
 from kerasdl.training.compiling import SmoothedCrossentropy
 from kerasdl.training.packed.chains import Chain
+from kerasdl.training.packed.rules import adam, momentum, plain
 from kerasdl.training.packed.weights import Owner, Stack
 from kerasdl.training.schedules import WarmupDecay
 
@@ -153,15 +154,15 @@ class Update:
         self.rule, self.stacks = rule, tuple(stacks)
         self.step = tf.Variable(rule.steps, dtype="int64", trainable=False, name="iterations")
         kind = rule.key[0]  # type: ignore[index]
-        momentum = getattr(rule.optimizer, "momentum", 0.0)
-        self._slots = _ADAM if kind == "adam" else _MOMENTUM if momentum else ()
+        moving = getattr(rule.optimizer, "momentum", 0.0)
+        self._slots = _ADAM if kind == "adam" else _MOMENTUM if moving else ()
         self.state = [
             [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in self._slots]
             for stack in stacks
         ]
         if rule.steps:
             self._load()
-        self._apply = _adam if kind == "adam" else _momentum if momentum else _plain
+        self._rule = adam if kind == "adam" else momentum if moving else plain
 
     def variables(self) -> list[Any]:
         """Returns the state: the step count and each weight's moving averages."""
@@ -200,53 +201,16 @@ class Update:
         rate = self.rule.rate
         if not isinstance(rate, float):
             rate = rate(self.step)
+        # Made once, not once a stack: operations that are the same take time to trace.
+        dtypes = {stack.dtype for stack in self.stacks}
+        # Not a cast of a Python number, which would go by float32.
+        constant = isinstance(rate, float)
+        rates = {d: tf.constant(rate, d) if constant else tf.cast(rate, d) for d in dtypes}
+        moves = {d: self._rule(self.rule.optimizer, self.step, rates[d]) for d in dtypes}
         for stack, state, gradient in zip(self.stacks, self.state, gradients, strict=True):
-            # Not a cast of a Python number, which would go by float32.
-            constant = isinstance(rate, float)
-            own = tf.constant(rate, stack.dtype) if constant else tf.cast(rate, stack.dtype)
             if stack.decay.any():
                 # Each model's own rate: the pack's times its scale.
                 factor = stack.coefficients(stack.decay * [owner.scale for owner in stack.owners])
-                stack.variable.assign_sub(stack.variable * (factor * own))
-            self._apply(self.rule.optimizer, self.step, stack.variable, state, gradient, own)
+                stack.variable.assign_sub(stack.variable * (factor * rates[stack.dtype]))
+            moves[stack.dtype](stack.variable, state, gradient)
         self.step.assign_add(1)
-
-
-def _plain(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any) -> None:
-    import tensorflow as tf
-
-    tf.raw_ops.ResourceApplyGradientDescent(var=weights.handle, alpha=rate, delta=gradient)
-
-
-def _momentum(
-    optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any
-) -> None:
-    import tensorflow as tf
-
-    tf.raw_ops.ResourceApplyKerasMomentum(
-        var=weights.handle,
-        accum=state[0].handle,
-        lr=rate,
-        grad=gradient,
-        momentum=tf.constant(optimizer.momentum, weights.dtype),
-        use_nesterov=optimizer.nesterov,
-    )
-
-
-def _adam(optimizer: Any, step: Any, weights: Any, state: Any, gradient: Any, rate: Any) -> None:
-    import tensorflow as tf
-
-    count = tf.cast(step + 1, weights.dtype)
-    beta_1, beta_2 = (tf.constant(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
-    tf.raw_ops.ResourceApplyAdam(
-        var=weights.handle,
-        m=state[0].handle,
-        v=state[1].handle,
-        beta1_power=tf.pow(beta_1, count),
-        beta2_power=tf.pow(beta_2, count),
-        lr=rate,
-        beta1=beta_1,
-        beta2=beta_2,
-        epsilon=tf.constant(optimizer.epsilon, weights.dtype),
-        grad=gradient,
-    )

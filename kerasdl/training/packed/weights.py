@@ -103,7 +103,7 @@ class Stack:
         if self.stacked:
             return tf.reduce_sum(values, axis=[1, 2])
         if len(self.owners) == 1:
-            return tf.reduce_sum(values)[None]
+            return tf.expand_dims(tf.reduce_sum(values), 0)
         units = sum(self.units)
         if len(self.shape) == 2:
             # In two steps: TensorFlow walks down every column, and in a high matrix misses the
@@ -114,15 +114,17 @@ class Stack:
             values = tf.reduce_sum(tf.reshape(parts, [inputs // few, units]), axis=0)
         return tf.math.segment_sum(values, np.repeat(np.arange(len(self.units)), self.units))
 
-    def squares(self, values: Any) -> Any:
-        """Returns the sums of the squares (n,) of a tensor of the variable's shape."""
+    def norms(self, values: Any) -> Any:
+        """Returns the Euclidean norms (n,) of each model's part of a tensor of its shape."""
         import tensorflow as tf
 
         if self.wide and len(self.owners) > 1:
-            return self.per_model(tf.square(values))
-        # One pass, without the squares in memory; a norm of the last axes is of each model.
-        axes = list(range(1 if self.stacked else 0, len(values.shape)))
-        return tf.reshape(tf.square(tf.raw_ops.EuclideanNorm(input=values, axis=axes)), [-1])
+            return tf.sqrt(self.per_model(tf.square(values)))
+        # One pass, without the squares in memory.
+        if self.stacked:
+            return tf.raw_ops.EuclideanNorm(input=values, axis=[1, 2])
+        flat = tf.reshape(values, [1, -1])
+        return tf.raw_ops.EuclideanNorm(input=flat, axis=[1])
 
     def penalties(self, value: Any) -> Any | None:
         """Returns the penalty (n,) of each model's weight, or None where there is none.
@@ -165,9 +167,7 @@ class Stack:
         """Returns the Keras variables' values as the variable holds them."""
         return self.join([owner.variable.numpy() for owner in self.owners])
 
-    def join(
-        self, values: Sequence[npt.NDArray[Any]], *, scaled: bool = True
-    ) -> npt.NDArray[Any]:
+    def join(self, values: Sequence[npt.NDArray[Any]], *, scaled: bool = True) -> npt.NDArray[Any]:
         """Puts arrays of the models' own shapes and units together as the variable holds them.
 
         Args:
