@@ -14,7 +14,6 @@ from msgspec import Meta
 
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
-from kerasdl.studies.plan import Data
 from kerasdl.training.settings import Training
 from kerasdl.tuning.plan import Search
 
@@ -24,7 +23,6 @@ _Strength = Annotated[float, Meta(gt=0, le=1e38)]
 class Recipe(Search, frozen=True, kw_only=True):
     """The strengths, and how they are searched."""
 
-    data: Data = Data(dataset="mnist", validation_fraction=1 / 6, train_size=10_000)
     l1: Annotated[
         tuple[_Strength, ...], Meta(description="L1 penalties of the kernels, e.g. 1e-5,1e-4")
     ] = (1e-6, 3e-6, 1e-5, 3e-5, 1e-4, 3e-4)
@@ -78,7 +76,7 @@ _SMALL = {
     "l1": [1e-5, 3e-5, 1e-4],
     "l2": [1e-5, 1e-4, 1e-3],
     "dropout": [0.1, 0.2, 0.3, 0.5],
-    "training": {"epochs": 20},
+    "training": {"epochs": 5},
 }
 
 EXPERIMENT = Experiment(
