@@ -15,7 +15,9 @@ from kerasdl.studies.options import make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
-FOUND = sorted(path.parent for path in (ROOT / "apps").rglob("results.json"))
+FOUND = sorted(
+    path.parent for room in ("apps", "tuning") for path in (ROOT / room).rglob("results.json")
+)
 RECORDS = [folder for folder in FOUND if not record.is_findings(folder / "results.json")]
 FINDINGS = [folder for folder in FOUND if folder not in RECORDS]
 
@@ -78,11 +80,12 @@ def test_the_projects_readme_has_the_records_table(folder):
 @pytest.mark.parametrize("folder", FINDINGS, ids=ids)
 def test_an_experiments_record_is_what_the_code_would_do(folder):
     result = record.read_findings(folder / "results.json")
-    app = importlib.import_module(f"kerasdl.apps.{result.app}")
+    room = folder.relative_to(ROOT).parts[0]
+    app = importlib.import_module(f"kerasdl.{room}.{result.app}")
     known = [*app.APP.experiments] if hasattr(app, "APP") else [app.EXPERIMENT]
     (experiment,) = (one for one in known if one.name == result.experiment)
     words = shlex.split(result.command)
-    arguments = words[words.index(f"kerasdl.apps.{result.app}") + 1 :]
+    arguments = words[words.index(f"kerasdl.{room}.{result.app}") + 1 :]
     options = vars(experiment_command.make_parser(result.app, experiment).parse_args(arguments))
     plan = recipe.to_dict(experiment_command.make_recipe(result.app, experiment, options))
     stored = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))

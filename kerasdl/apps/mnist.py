@@ -63,7 +63,7 @@ APP = App(
     presets={
         "default": {
             **_COMMON,
-            "models": ["mlp1", "dropout", "mlp", "cnn"],
+            "models": ["mlp1", "mlp", "cnn"],
             "data": {"dataset": "mnist", "validation_fraction": 1 / 12},
         },
         "full": {
