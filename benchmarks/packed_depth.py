@@ -14,10 +14,10 @@ each from built models to trained ones with statistics, tracing and compiling in
 - `engine`: `Engine.fit` with `LayerRecorder`, one model after the other.
 - `packed`: `Packed` with `layer_statistics=True`.
 
-The short training overstates the gain, as tracing is over a third of `fit`'s time in it; that of the
-study is `--images 40000 --epochs 10 --rounds 1 --arms fit,packed` (a quarter of an hour). There
-matrix products are three quarters of a packed step, near the processor's peak, and `fit` has
-twice as many of them: no float32 step can be four times as fast as both its passes.
+The short training overstates the gain: more than a third of `fit`'s time in it is tracing. The
+whole study is `--images 40000 --epochs 10 --rounds 1 --arms fit,packed` (a quarter of an hour).
+There matrix products are three quarters of a packed step, near the processor's peak, and `fit`
+has twice as many of them: no float32 step can be four times as fast as both of its passes.
 `--precision mixed_bfloat16` builds the networks of all arms in it.
 """
 

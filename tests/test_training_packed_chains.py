@@ -122,7 +122,7 @@ def test_what_does_not_fit_together_is_refused():
 
 def test_patience_without_validation_and_wrong_seeds_are_refused(examples):
     train = examples(8, (4, 4, 1))
-    with pytest.raises(ValueError, match="patience needs validation"):
+    with pytest.raises(ValueError, match="patience and keep need validation"):
         Packed([model(L.Dense(3))], [Training(patience=1)]).fit(train, seed=0)
     with pytest.raises(ValueError, match="expected 1 seeds"):
         Packed([model(L.Dense(3))], [Training()]).fit(train, seed=0, seeds=[0, 1])
