@@ -26,6 +26,16 @@ BAYESIAN_GROUP = 4
 """The most trials of a group whose oracle learns from each: those of a group do not know of
 each other's results."""
 
+_OPTIONS = (
+    "max_epochs",
+    "factor",
+    "hyperband_iterations",
+    "num_initial_points",
+    "alpha",
+    "beta",
+)
+"""What some of KerasTuner's oracles have, besides the options of all."""
+
 
 def check_rows(x: Any, y: Any, name: str) -> Rows:
     """Returns arrays as examples.
@@ -52,6 +62,21 @@ def check_rows(x: Any, y: Any, name: str) -> Rows:
     return Rows(images, labels.astype(np.int32))
 
 
+def check_model(model: Any) -> None:
+    """Checks what a person's build(hp) returned.
+
+    Raises:
+        TypeError: If it is no built, compiled Keras model.
+    """
+    if not isinstance(model, keras.Model):
+        raise TypeError(f"build(hp) must return a Keras model. Received: {model!r}")
+    if not model.built or not model.compiled:
+        raise TypeError(
+            "build(hp) must return a built and compiled model (with a keras.Input, and after "
+            f"model.compile). Received: built = {model.built}, compiled = {model.compiled}"
+        )
+
+
 def suggest_group_size(tuner: "PackedTuner") -> int:
     """Returns how many trials of the largest model in the space there is room for.
 
@@ -60,7 +85,7 @@ def suggest_group_size(tuner: "PackedTuner") -> int:
     """
     largest = 0
     for corner in (None, 0, -1):
-        hp = tuner.plain_oracle.get_space()
+        hp = tuner.space.copy()
         if corner is not None:
             for one in hp.space:
                 hp.values[one.name] = [*getattr(one, "values", [one.default])][corner]
@@ -91,7 +116,10 @@ def describe(
     """
     oracle = tuner.plain_oracle
     keras.backend.clear_session()
-    model = tuner.hypermodel.build(oracle.get_space())
+    hp = tuner.space.copy()
+    model = tuner.hypermodel.build(hp)
+    check_model(model)
+    own = getattr(tuner.hypermodel, "training", None)
     return {
         "kerasdl": __version__,
         "keras": keras.__version__,
@@ -101,21 +129,29 @@ def describe(
             "objective": tuner.objective,
             "seed": oracle.seed,
             "max_trials": oracle.max_trials,
-            "max_epochs": getattr(oracle, "max_epochs", None),
-            "factor": getattr(oracle, "factor", None),
+            **{name: getattr(oracle, name) for name in _OPTIONS if hasattr(oracle, name)},
         },
         "space": {
             one.name: {key: value for key, value in one.get_config().items() if key != "name"}
-            for one in oracle.get_space().space
+            for one in tuner.space.space
         },
-        "default model": hashlib.sha256(model.to_json().encode()).hexdigest()[:16],
-        "training": msgspec.to_builtins(training),
+        "default model": _fingerprint(model),
+        "training": msgspec.to_builtins(training if own is None else own(hp)),
         "seeds": list(tuner.seeds),
         "keep": tuner.keep,
         "group size": tuner.group_size,
         "examples": _checksum(examples),
         "validation": _checksum(validation),
     }
+
+
+def _fingerprint(model: keras.Model) -> str:
+    try:
+        text = str(model.to_json())
+    except Exception:  # a person's own layers need not be serialisable
+        layers = [(type(layer).__name__, layer.name) for layer in model.layers]
+        text = repr((layers, [tuple(weight.shape) for weight in model.weights]))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _checksum(rows: Rows) -> str:

@@ -15,8 +15,7 @@ from pathlib import Path
 
 from kerasdl import recipe
 from kerasdl.studies import experiment_command
-
-VARIABLES = ("KERASTUNER_TUNER_ID", "KERASTUNER_ORACLE_IP", "KERASTUNER_ORACLE_PORT")
+from kerasdl.tuning.jobs import VARIABLES, end_with_parent
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,12 +27,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", metavar="FOLDER", help="the search's run folder")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets' files")
+    parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    if options.attached:
+        end_with_parent()
     try:
         _take_part(options)
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
+    except (FloatingPointError, OSError) as error:
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return experiment_command.INTERRUPTED
     return 0

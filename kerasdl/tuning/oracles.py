@@ -8,6 +8,7 @@ that it writes in place, one after the other, and its grid search forgets where 
 """
 
 import functools
+import itertools
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,12 @@ class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
         return response
 
 
+_LEARNING = (keras_tuner.oracles.BayesianOptimizationOracle, keras_tuner.oracles.HyperbandOracle)
+"""What KerasTuner has of oracles whose trials follow from the results of others."""
+
+_DECIDED = "decided"
+"""The name before the "#" of trials that no tuner has come for."""
+
 _ORACLES = {
     "grid": Grid,
     "random": keras_tuner.oracles.RandomSearchOracle,
@@ -47,7 +54,9 @@ class Grouping:
 
     A tuner asks for the trials of its next group with the ids "NAME#0", "NAME#1", ... The
     first of them reserves `group_size` trials at once: with several processes, too, trials
-    0..k-1 are one group, k..2k-1 the next.
+    0..k-1 are one group, k..2k-1 the next. An oracle that learns from results decides in
+    waves: the next trials when all before have ended, so that they do not depend on which
+    process was the faster.
 
     Attributes:
         group_size: The most trials of a group; the tuner sets it.
@@ -63,17 +72,50 @@ class Grouping:
         if tuner_id in oracle.ongoing_trials:
             return oracle.ongoing_trials[tuner_id]
         if number not in ("", "0"):
-            return keras_tuner.engine.trial.Trial(oracle.get_space(), status="IDLE")
-        create = super().create_trial  # type: ignore[misc]
-        first = trial = create(f"{worker}#0")
-        for place in range(1, self.group_size):
-            if trial.status != "RUNNING":
+            return _no_trial(oracle, "IDLE")
+        # What is left of a group whose tuner died while it told the results, else a new one.
+        own = _ongoing(oracle, worker) or _ongoing(oracle, _DECIDED)[: self.group_size]
+        status = "RUNNING"
+        if not own:
+            status = self._decide()
+            own = _ongoing(oracle, _DECIDED)[: self.group_size]
+        if not own:
+            if status == "STOPPED":
+                # The chief waits until no tuner is left; this one had an id for each trial.
+                stale = {name for name in oracle.tuner_ids if name.startswith(f"{worker}#")}
+                oracle.tuner_ids -= stale
+            else:
+                oracle.tuner_ids.add(f"{worker}#0")
+            return _no_trial(oracle, status)
+        trials = [oracle.ongoing_trials.pop(name) for name in own]
+        for place, trial in enumerate(trials):
+            oracle.ongoing_trials[f"{worker}#{place}"] = trial
+            oracle.tuner_ids.add(f"{worker}#{place}")
+        return trials[0]
+
+    def _decide(self) -> str:
+        """Creates the trials of the next group, or of all groups that can be decided now.
+
+        They are ongoing under names of their own until a tuner comes for them.
+
+        Returns:
+            RUNNING, or the status with which KerasTuner's oracle said that there is none.
+        """
+        oracle: Any = self
+        waves = isinstance(oracle, _LEARNING)
+        if waves and oracle.ongoing_trials:
+            return "IDLE"
+        # A group is all that can be decided but for successive halving, whose rounds are wider.
+        whole = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+        for place in itertools.count():
+            if place == self.group_size and not whole:
                 break
-            trial = create(f"{worker}#{place}")
-        if first.status == "STOPPED":
-            # The chief waits until no tuner is left; groups before had more ids than this one.
-            oracle.tuner_ids -= {name for name in oracle.tuner_ids if name.startswith(f"{worker}#")}
-        return first
+            name = f"{_DECIDED}#{place}"
+            trial = super().create_trial(name)  # type: ignore[misc]
+            oracle.tuner_ids.discard(name)
+            if trial.status != "RUNNING":
+                return str(trial.status)
+        return "RUNNING"
 
     def _check_consecutive_failures(self) -> None:
         """Lets the search go on: a failed trial is a result like others."""
@@ -125,6 +167,16 @@ def make_oracle(
     elif max_trials is not None:
         options["max_trials"] = max_trials
     return _grouping(_ORACLES[algorithm])(**options)
+
+
+def _ongoing(oracle: Any, worker: str) -> list[str]:
+    """Returns the ids under which a worker's trials are ongoing, in the order of its group."""
+    names = [name for name in oracle.ongoing_trials if name.startswith(f"{worker}#")]
+    return sorted(names, key=lambda name: int(name.rpartition("#")[2]))
+
+
+def _no_trial(oracle: Any, status: str) -> Any:
+    return keras_tuner.engine.trial.Trial(oracle.get_space(), status=status)
 
 
 @functools.cache

@@ -15,6 +15,7 @@ It is a `keras_tuner.Tuner`: `get_best_hyperparameters`, `get_best_models`, `res
 and the project folder are KerasTuner's. `tuner.outcomes` has every seed's history.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +33,7 @@ from kerasdl import files
 from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import trainings
-from kerasdl.tuning.identity import check_rows, describe, suggest_group_size
+from kerasdl.tuning.identity import check_model, check_rows, describe, suggest_group_size
 from kerasdl.tuning.oracles import Grouping, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome, pack_answers
 from kerasdl.tuning.states import get_state, set_state
@@ -68,7 +69,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         group_size: The most trials of a group; None for as many as memory suggests.
         say: Takes a sentence for the user; prints by default.
         callbacks: Makes Keras callbacks of a group's training, see `trainings.MakeCallbacks`.
-        **options: `directory`, `project_name` and `overwrite` of `keras_tuner.Tuner`.
+        directory, project_name, overwrite: As of `keras_tuner.Tuner`.
 
     Raises:
         ValueError: If an argument is not what it should be.
@@ -85,10 +86,14 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         group_size: int | None = None,
         say: Callable[[str], None] = print,
         callbacks: trainings.MakeCallbacks | None = None,
-        **options: Any,
+        directory: str | None = None,
+        project_name: str | None = None,
+        overwrite: bool = False,
     ) -> None:
         if seeds < 1 or seed < 0:
             raise ValueError(f"expected seeds >= 1 and seed >= 0. Received: {seeds} and {seed}")
+        if group_size is not None and group_size < 1:
+            raise ValueError(f"expected group_size >= 1. Received: {group_size}")
         if keep not in ("last", "best"):
             raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
         if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
@@ -96,11 +101,19 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
                 "expected an oracle with the objective val_accuracy or val_loss. "
                 f"Received: {oracle.objective}"
             )
+        if keep == "best" and isinstance(oracle, keras_tuner.oracles.HyperbandOracle):
+            raise ValueError(
+                'hyperband goes on from a training\'s last epoch. Received: keep = "best"'
+            )
         self.seeds = range(seed, seed + seeds)
         self.keep, self._say, self._make_callbacks = keep, say, callbacks or _no_callbacks
         self.objective: Keep = oracle.objective.name
         oracle.verbose = 0
+        self._finished: dict[str, Outcome] = {}
+        options = {"directory": directory, "project_name": project_name, "overwrite": overwrite}
         super().__init__(oracle, hypermodel, **options)
+        # As known at first: trials may ask for more.
+        self.space = self.plain_oracle.get_space()
         self.group_size = group_size or suggest_group_size(self)
         if isinstance(oracle, Grouping):
             oracle.group_size = self.group_size
@@ -136,16 +149,16 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             check_rows(x, y, "x and y"),
             check_rows(*validation_data, "validation_data"),
         )
-        if distribution.is_chief_oracle():
-            from kerasdl.tuning.jobs import serve
-
-            serve(self.oracle)
-            return
         self._training = Training(
             epochs=epochs, batch_size=batch_size, patience=patience, schedule="constant"
         )
         identity = describe(self, self._training, examples, validation)
         self._store = Store(self._folder, identity)
+        if distribution.is_chief_oracle():
+            from kerasdl.tuning.jobs import serve
+
+            serve(self.oracle)
+            return
         self.on_search_begin()
         while True:
             trials, status = self._next_group()
@@ -155,12 +168,18 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
                 break
             else:
                 time.sleep(IDLE_SECONDS)
+        self._store.drop_states()
+        if not self._is_worker():
+            self._store.tidy()
         self.on_search_end()
 
     @property
     def outcomes(self) -> list[Outcome]:
-        """All finished trials in the order of their ids, after or during `search`."""
-        return self._store.outcomes()
+        """The finished trials in the order of their ids, after or during `search`.
+
+        Of several processes each knows its own; started in one process after them, it knows all.
+        """
+        return sorted(self._finished.values(), key=lambda one: (len(one.trial_id), one.trial_id))
 
     def save(self) -> None:
         """Writes KerasTuner's files atomically."""
@@ -186,12 +205,19 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         self, trials: Sequence[Any], examples: Rows, validation: Rows
     ) -> list[Outcome]:
         """Returns what became of trials: from the store, or trained now."""
-        found = self._store.get([(t.trial_id, t.hyperparameters.values) for t in trials])
-        if found is not None:
-            return found
-        outcomes = self._train(trials, examples, validation)
-        self._store.put(outcomes)
-        trainings.forget()
+        # Before the build, which may ask for values that the oracle does not know yet.
+        asked = [(trial.trial_id, dict(trial.hyperparameters.values)) for trial in trials]
+        outcomes = self._store.get(asked)
+        if outcomes is None:
+            outcomes = self._train(trials, examples, validation)
+            self._store.put(asked, outcomes)
+            trainings.forget()
+            return outcomes
+        for trial, (_, values), outcome in zip(trials, asked, outcomes, strict=True):
+            if outcome.values != values:
+                # The oracle learns of them as it did then.
+                with contextlib.suppress(Exception):
+                    self._build_hypermodel(trial.hyperparameters)
         return outcomes
 
     def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
@@ -204,6 +230,9 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
                 self.oracle.update_trial(trial.trial_id, means, step=step)
             trial.status, trial.message = outcome.status, outcome.message
             self.on_trial_end(trial)
+            self._finished[trial.trial_id] = outcome
+            if before := trial.hyperparameters.values.get("tuner/trial_id"):
+                self._store.drop_states(before)
 
     def _train(self, trials: Sequence[Any], examples: Rows, validation: Rows) -> list[Outcome]:
         """Builds and trains the models of trials, each with every seed."""
@@ -214,12 +243,18 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         for place, trial in enumerate(trials):
             try:
                 made = [self._job(trial, seed) for seed in self.seeds]
+            except keras_tuner.errors.FatalError:
+                raise
             except Exception as error:
                 # A person's own build(hp) may raise whatever it likes.
                 errors[place] = f"{type(error).__name__}: {error}"
                 continue
             jobs += made
             owners += [place] * len(made)
+        for job, place in zip(jobs, owners, strict=True):
+            if job.initial_epoch:
+                before = trials[place].hyperparameters.values["tuner/trial_id"]
+                set_state(job.model, self._store.get_state(before, job.seed))
         results = trainings.train(
             jobs,
             examples,
@@ -242,16 +277,13 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         keras.utils.set_random_seed(seed)
         hp = trial.hyperparameters
         model = self._build_hypermodel(hp)
-        if not isinstance(model, keras.Model) or not model.built or not model.compiled:
-            raise TypeError(f"build(hp) must return a built, compiled Keras model: {model!r}")
+        check_model(model)
         own = getattr(self.hypermodel, "training", None)
         training: Training = self._training if own is None else own(hp)
         first = int(hp.values.get("tuner/initial_epoch", 0))
         if "tuner/epochs" in hp.values:
             epochs = int(hp.values["tuner/epochs"])
             training = msgspec.structs.replace(training, epochs=epochs, minimum_images=0)
-        if first:
-            set_state(model, self._store.get_state(hp.values["tuner/trial_id"], seed))
         return Job(f"trial {trial.trial_id}", model, training, seed, first)
 
     def _outcome(

@@ -1,6 +1,7 @@
 """The files of a search: what it is, its finished groups, and states to go on from."""
 
 import hashlib
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,14 @@ import numpy as np
 from kerasdl import files, recipe
 from kerasdl.tuning.outcomes import Outcome
 from kerasdl.tuning.states import State
+
+Asked = Sequence[tuple[str, Mapping[str, Any]]]
+"""The ids of trials and the values that the oracle gave them; a build may ask for more."""
+
+
+class _Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    asked: list[tuple[str, dict[str, Any]]]
+    outcomes: list[Outcome]
 
 
 class Store:
@@ -29,6 +38,8 @@ class Store:
 
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self._folder = Path(folder)
+        self._found: dict[str, Outcome] = {}
+        self._read: set[str] = set()
         path = self._folder / "search.json"
         content = msgspec.json.encode(identity)
         if path.is_file():
@@ -43,40 +54,42 @@ class Store:
                     f"{self._folder} has another search: {'; '.join(differences)}. Name another "
                     "folder, or give overwrite=True"
                 )
+        elif (self._folder / "oracle.json").is_file():
+            raise ValueError(
+                f"{self._folder} has a search of KerasTuner's, not of kerasdl's. Name another "
+                "folder, or give overwrite=True"
+            )
         else:
             files.write_bytes(path, content)
 
-    def get(self, trials: Sequence[tuple[str, Mapping[str, Any]]]) -> list[Outcome] | None:
-        """Returns the outcomes of a group that is finished, else None.
-
-        Args:
-            trials: The id and values of each trial, in order.
-        """
-        path = self._group(trials)
-        if not path.is_file():
+    def get(self, asked: Asked) -> list[Outcome] | None:
+        """Returns the outcomes of trials that are finished, else None."""
+        # Those of other processes, too. One by one: of a group that its process could tell
+        # the oracle of in part, only the rest is asked for.
+        for path in sorted((self._folder / "groups").glob("[!.]*.json")):
+            if path.name not in self._read:
+                self._remember(path)
+        keys = [_key(*one) for one in asked]
+        if not all(key in self._found for key in keys):
             return None
-        try:
-            outcomes = msgspec.json.decode(path.read_bytes(), type=list[Outcome])
-        except msgspec.DecodeError:
-            return None  # not a whole file of ours: trained anew
-        expected = [(name, dict(values)) for name, values in trials]
-        found = [(outcome.trial_id, outcome.values) for outcome in outcomes]
-        return outcomes if found == expected else None
+        return [self._found[key] for key in keys]
 
-    def put(self, outcomes: Sequence[Outcome]) -> None:
+    def put(self, asked: Asked, outcomes: Sequence[Outcome]) -> None:
         """Keeps the outcomes of a group."""
-        path = self._group([(outcome.trial_id, outcome.values) for outcome in outcomes])
-        files.write_bytes(path, msgspec.json.encode(outcomes))
+        digest = hashlib.sha256("".join(_key(*one) for one in asked).encode()).hexdigest()
+        path = self._folder / "groups" / f"{asked[0][0]}-{digest[:16]}.json"
+        group = _Group([(name, dict(values)) for name, values in asked], list(outcomes))
+        files.write_bytes(path, msgspec.json.encode(group))
+        self._remember(path)
 
-    def outcomes(self) -> list[Outcome]:
-        """Returns all finished trials in the order of their ids, whoever trained them."""
-        found = [
-            outcome
-            for path in (self._folder / "groups").glob("*.json")
-            if not path.name.startswith(".")
-            for outcome in msgspec.json.decode(path.read_bytes(), type=list[Outcome])
-        ]
-        return sorted(found, key=lambda outcome: outcome.trial_id)
+    def _remember(self, path: Path) -> None:
+        self._read.add(path.name)
+        try:
+            group = msgspec.json.decode(path.read_bytes(), type=_Group)
+        except (msgspec.DecodeError, FileNotFoundError):
+            return  # not a whole file of ours: trained anew
+        for one, outcome in zip(group.asked, group.outcomes, strict=False):
+            self._found[_key(*one)] = outcome
 
     def get_state(self, trial_id: str, seed: int) -> State:
         """Returns the state in which the training of a trial ended.
@@ -84,7 +97,13 @@ class Store:
         Raises:
             FileNotFoundError: If there is none.
         """
-        with np.load(self._state(trial_id, seed), allow_pickle=False) as arrays:
+        path = self._state(trial_id, seed)
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"expected {path}, from which a trial goes on. A finished search has removed it; "
+                "give overwrite=True to search again"
+            )
+        with np.load(path, allow_pickle=False) as arrays:
             return [arrays[name] for name in sorted(arrays.files)]
 
     def put_state(self, trial_id: str, seed: int, state: State) -> None:
@@ -93,9 +112,24 @@ class Store:
             named: dict[str, Any] = {f"{place:06d}": one for place, one in enumerate(state)}
             np.savez(file, **named)
 
+    def drop_states(self, trial_id: str | None = None) -> None:
+        """Removes the states of a trial that another has gone on from, or all."""
+        if trial_id is None:
+            shutil.rmtree(self._folder / "states", ignore_errors=True)
+            return
+        for path in (self._folder / "states").glob(f"{trial_id}-*.npz"):
+            path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Removes what killed processes left half-written; for when no other process writes."""
+        for pattern in (".*", "groups/.*", "trial_*/.*"):
+            for path in self._folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
     def _state(self, trial_id: str, seed: int) -> Path:
         return self._folder / "states" / f"{trial_id}-{seed}.npz"
 
-    def _group(self, trials: Sequence[tuple[str, Mapping[str, Any]]]) -> Path:
-        name = hashlib.sha256(msgspec.json.encode([(n, dict(v)) for n, v in trials])).hexdigest()
-        return self._folder / "groups" / f"{trials[0][0]}-{name[:16]}.json"
+
+def _key(trial_id: str, values: Mapping[str, Any]) -> str:
+    """Returns a trial's id and values as text, the same before and after JSON."""
+    return msgspec.json.encode([trial_id, dict(values)], order="sorted").decode()

@@ -53,10 +53,12 @@ def run(context: Context, subject: Subject) -> list[Section]:
     if distribution.has_chief_oracle():
         # Of several machines: serves the workers there. What they found is in the folder then.
         search(context.plan, subject, dataset, parts, context.folder, context.console)
-        os.environ.pop("KERASTUNER_ORACLE_IP")
+        for name in jobs.VARIABLES:
+            del os.environ[name]
     elif context.jobs > 1:
         data = [] if context.data_dir is None else ["--data", context.data_dir]
         command = [sys.executable, "-m", "kerasdl.tuning.member", str(context.folder), *data]
+        command.append("--attached")
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
     outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)

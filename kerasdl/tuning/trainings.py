@@ -2,10 +2,12 @@
 
 import gc
 import time
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import keras
+import keras_tuner
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -112,15 +114,31 @@ def train(
         if reason is None:
             together.setdefault(_company(job), []).append(place)
             continue
+        # Without the model's name, which is another in every trial.
+        reason = reason.removeprefix(f"{job.model.name} ")
         if reason not in told:
-            say(f"trained one by one: {reason}")
+            say(f"{job.name} and others like it are trained one by one: the model {reason}")
             told.add(reason)
-        results[place] = _alone(job, examples, validation, **shared)
+        alone = partial(_alone, job, examples, validation, **shared)
+        results[place] = _or_error(alone, validation)
     for places in together.values():
         company = [jobs[place] for place in places]
-        found = _together(company, examples, validation, states=states, **shared)
+        found = _together(company, say, examples, validation, states=states, **shared)
         results.update(zip(places, found, strict=True))
     return [results[place] for place in range(len(jobs))]
+
+
+def _or_error(training: Callable[[], Trained], validation: Rows) -> Trained:
+    """Returns what a training left, be it an error."""
+    started = time.perf_counter()
+    try:
+        return training()
+    except keras_tuner.errors.FatalError:
+        raise
+    except Exception as error:
+        message = f"{type(error).__name__}: {error}"
+        nothing = np.zeros(len(validation), bool)
+        return Trained({}, 0, nothing, message, time.perf_counter() - started, 1)
 
 
 def _company(job: Job) -> Hashable:
@@ -135,6 +153,25 @@ def _company(job: Job) -> Hashable:
 
 
 def _together(
+    jobs: Sequence[Job], say: Say, examples: Rows, validation: Rows, **options: Any
+) -> list[Trained]:
+    """Trains models that fit each other; one by one where that raises."""
+    if len(jobs) > 1:
+        try:
+            return _pack(jobs, examples, validation, **options)
+        except keras_tuner.errors.FatalError:
+            raise
+        except Exception as error:
+            # Whose fault it is shows one by one; the others are not to suffer.
+            say(f"trained one by one after {type(error).__name__}: {error}")
+
+    def train(job: Job) -> Trained:
+        return _pack([job], examples, validation, **options)[0]
+
+    return [_or_error(partial(train, job), validation) for job in jobs]
+
+
+def _pack(
     jobs: Sequence[Job],
     examples: Any,
     validation: Any,
@@ -143,7 +180,7 @@ def _together(
     keep: Keep | None,
     states: bool,
     callbacks: MakeCallbacks,
-) -> Iterator[Trained]:
+) -> list[Trained]:
     packed = Packed([job.model for job in jobs], [job.training for job in jobs])
     title = jobs[0].name if len(jobs) == 1 else f"{jobs[0].name} and {len(jobs) - 1} more"
     started = time.perf_counter()
@@ -159,10 +196,12 @@ def _together(
     seconds = time.perf_counter() - started
     packed.unpack(optimizers=states)
     right = packed.predict(validation.images).argmax(axis=2) == validation.labels
-    for place, history in enumerate(histories):
-        epoch = int(packed.epochs[place]) - jobs[0].initial_epoch
-        error = packed.failed.get(place)
-        yield Trained(history, epoch, right[place], error, seconds / len(jobs), len(jobs))
+    count, epochs = len(jobs), packed.epochs - jobs[0].initial_epoch
+    failed = [packed.failed.get(place) for place in range(count)]
+    return [
+        Trained(history, int(epoch), answers, error, seconds / count, count)
+        for history, epoch, answers, error in zip(histories, epochs, right, failed, strict=True)
+    ]
 
 
 def _alone(
@@ -223,8 +262,10 @@ class _Scores(keras.callbacks.Callback):  # type: ignore[misc]
         found = score(self._validation.labels, outputs, from_logits=logits)
         assert logs is not None
         logs["val_loss"], logs["val_accuracy"] = found.loss, found.accuracy
+        # A model need not be compiled with a metric for the accuracy, nor under this name.
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
-            self.history.setdefault(name, []).append(float(logs.get(name, float("nan"))))
+            if name in logs:
+                self.history.setdefault(name, []).append(float(logs[name]))
 
 
 def _gives_probabilities(model: keras.Model) -> bool:
