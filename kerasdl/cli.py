@@ -13,6 +13,9 @@ COMMANDS = {
     "cifar10": ("kerasdl.apps.cifar10", "networks, activations and depth on CIFAR-10"),
     "gurmukhi": ("kerasdl.apps.gurmukhi", "regularisers on Gurmukhi digits"),
     "theory": ("kerasdl.apps.theory", "losses, convexity and convolutions, measured"),
+    "mnist_width": ("kerasdl.tuning.mnist_width", "search the width of a perceptron"),
+    "regularization": ("kerasdl.tuning.regularization", "search strengths of L1, L2 and dropout"),
+    "search": ("kerasdl.tuning.search", "search fields of an app's recipe"),
     "reproduce": ("kerasdl.apps.reproduce", "run a record again and compare its figures"),
     "models": ("kerasdl.models.__main__", "list the networks"),
     "datasets": ("kerasdl.datasets.__main__", "find, verify and import data sets"),
@@ -25,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print("usage: kerasdl COMMAND [--help] …\n")
         for name, (_, purpose) in COMMANDS.items():
-            print(f"  {name:13}  {purpose}")
+            print(f"  {name:14}  {purpose}")
         return 0
     if arguments[0] == "--version":
         print(__version__)

@@ -12,7 +12,7 @@ from kerasdl.apps import gurmukhi
 from kerasdl.experiments.strengths import details as strengths_details
 from kerasdl.experiments.strengths import study as strengths
 from kerasdl.experiments.strengths.analysis import Results, named, outcomes
-from kerasdl.experiments.strengths.study import BASELINE, Net, Recipe
+from kerasdl.experiments.strengths.settings import BASELINE, Net, Recipe
 from kerasdl.studies import experiment_command
 
 TINY = ["--study", "strengths", "--units", "12,12", "--epochs", "3", "--repeats", "2"]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kerasdl.evaluation import resampling
 from kerasdl.evaluation.significance import holm, paired_t, sign_flip, spread
-from kerasdl.experiments.strengths.study import BASELINE, FAMILIES, Net, Recipe
+from kerasdl.experiments.strengths.settings import BASELINE, FAMILIES, Net, Recipe
 from kerasdl.record import Spread
 from kerasdl.reporting import text
 

@@ -17,7 +17,7 @@ from kerasdl.experiments.strengths.analysis import (
     number,
     outcomes,
 )
-from kerasdl.experiments.strengths.study import BASELINE, FAMILIES, Net
+from kerasdl.experiments.strengths.settings import BASELINE, FAMILIES, Net
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import strengths as figures
 from kerasdl.sections import Figure, Section, Table

@@ -8,7 +8,7 @@ from kerasdl.datasets.duplicates import seen_in
 from kerasdl.evaluation import resampling
 from kerasdl.experiments.strengths import details
 from kerasdl.experiments.strengths.analysis import Best, Pair, Results, named, number, outcomes
-from kerasdl.experiments.strengths.study import BASELINE, Net
+from kerasdl.experiments.strengths.settings import BASELINE, Net
 from kerasdl.reporting import text
 from kerasdl.reporting.figures import strengths as figures
 from kerasdl.sections import Claim, Figure, Section, Table
