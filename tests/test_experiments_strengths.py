@@ -14,6 +14,7 @@ from kerasdl.experiments.strengths import study as strengths
 from kerasdl.experiments.strengths.analysis import Results, named, outcomes
 from kerasdl.experiments.strengths.settings import BASELINE, Net, Recipe
 from kerasdl.studies import experiment_command
+from kerasdl.studies.plan import Data
 
 TINY = ["--study", "strengths", "--units", "12,12", "--epochs", "3", "--repeats", "2"]
 TINY += ["--l1", "1e-5,1e-3", "--l2", "1e-3", "--decay", "1", "--dropout", "0.1,0.4"]
@@ -107,7 +108,7 @@ def test_each_network_is_its_own_training(folder_of_images, tmp_path):
     from kerasdl.training.settings import Training
 
     plan = Recipe(
-        data=strengths.Data(dataset=str(folder_of_images), validation_fraction=0.2),
+        data=Data(dataset=str(folder_of_images), validation_fraction=0.2),
         l1=(), l2=(0.01,), decay=(5.0,), dropout=(), readings=False,
         units=(12, 12), epochs=4, batch_size=30, repeats=2,
     )  # fmt: skip

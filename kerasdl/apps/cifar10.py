@@ -5,10 +5,10 @@
     python -m kerasdl.apps.cifar10 --study activations
     python -m kerasdl.apps.cifar10 --study depth
 
-Expected of `--preset full --models lenet5,smallnet`, three seeds on the whole set: SmallNet (at the paper's widths)
-93.1 ± 0.2 % in 25 minutes a seed while other work shared the cores, LeNet-5 71.1 ± 0.8 % in 2;
-two cores of an AMD EPYC with AVX-512 BF16, TensorFlow 2.21, Keras 3.15.1. The record is in
-apps/cifar10/.
+Expected of `--preset full --models lenet5,smallnet`, three seeds on the whole set: SmallNet (at
+the paper's widths) 93.1 ± 0.2 % in 25 minutes a seed while other work shared the cores, LeNet-5
+71.1 ± 0.8 % in 2; two cores of an AMD EPYC with AVX-512 BF16, TensorFlow 2.21, Keras 3.15.1. The
+record is in apps/cifar10/.
 
 Expected of `activations` (gray images, 1024-256-256-256-10, 10 epochs, 3 seeds, PyTorch's first
 weights): sigmoid 29.9 ± 0.6 %, tanh 34.4 ± 2.7, ReLU 35.9 ± 0.6, leaky ReLU 35.9 ± 0.6; processor
