@@ -58,9 +58,7 @@ def tuner(folder, build=widths, algorithm="grid", *, seed=1, objective="val_accu
 
 def run(made, epochs=2, **options):
     """Searches; returns the outcomes."""
-    made.search(
-        *data(), epochs=epochs, batch_size=16, validation_data=data(30, seed=1), **options
-    )
+    made.search(*data(), epochs=epochs, batch_size=16, validation_data=data(30, seed=1), **options)
     return made.outcomes
 
 

@@ -7,9 +7,11 @@ that it writes in place, one after the other, and its grid search forgets where 
 (keras-tuner issues 835, 987, 1055).
 """
 
+import contextlib
 import functools
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +31,14 @@ class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of the next trial, from which that after it may follow at once."""
-        response: dict[str, Any] = super().populate_space(trial_id)
+        try:
+            response: dict[str, Any] = super().populate_space(trial_id)
+        except KeyError as error:
+            # KerasTuner's grid cannot take up what only some of the trials so far have.
+            raise ValueError(
+                f"a grid must know all hyper-parameters at its start, and {error} came up in a "
+                "trial. Ask for it under hp.conditional_scope, or first of all"
+            ) from None
         if response["status"] == "RUNNING":
             self._populate_next.append(trial_id)
         return response
@@ -182,6 +191,35 @@ def _no_trial(oracle: Any, status: str) -> Any:
 @functools.cache
 def _grouping(oracle: type) -> type:
     return type(f"Grouping{oracle.__name__}", (Grouping, oracle), {})
+
+
+def explore(oracle: Any, build: Callable[[Any], Any]) -> None:
+    """Finds hyper-parameters that a build asks for only with some choice of another.
+
+    KerasTuner finds those under a `conditional_scope` by itself.
+
+    Args:
+        oracle: Gets to know of them.
+        build: From HyperParameters to a model.
+    """
+    kinds = (keras_tuner.engine.hyperparameters.Choice, keras_tuner.engine.hyperparameters.Boolean)
+    tried: set[tuple[str, Any]] = set()
+    while True:
+        choices = [one for one in oracle.get_space().space if isinstance(one, kinds)]
+        new = [(one, value) for one in choices for value in one.values]
+        new = [(one, value) for one, value in new if (one.name, value) not in tried]
+        if not new:
+            return
+        for one, value in new:
+            tried.add((one.name, value))
+            hp = oracle.get_space()
+            for condition in one.conditions:
+                hp.values[condition.name] = condition.values[0]
+            hp.values[one.name] = value
+            hp.ensure_active_values()
+            with contextlib.suppress(Exception):  # a trial's, if it comes to that
+                build(hp)
+            oracle.update_space(hp)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -16,7 +16,6 @@ and the project folder are KerasTuner's. `tuner.outcomes` has every seed's histo
 """
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,11 +33,12 @@ from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import trainings
 from kerasdl.tuning.identity import check_model, check_rows, describe, suggest_group_size
-from kerasdl.tuning.oracles import Grouping, write_json
-from kerasdl.tuning.outcomes import Execution, Outcome, pack_answers
+from kerasdl.tuning.oracles import Grouping, explore, write_json
+from kerasdl.tuning.outcomes import Execution, Outcome
+from kerasdl.tuning.results import outcome_of
 from kerasdl.tuning.states import get_state, set_state
 from kerasdl.tuning.store import Store
-from kerasdl.tuning.trainings import Job, Rows, Trained
+from kerasdl.tuning.trainings import Job, Rows
 
 IDLE_SECONDS = 0.2
 """How long to wait where the oracle waits for other processes' results."""
@@ -109,6 +109,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         self.keep, self._say, self._make_callbacks = keep, say, callbacks or _no_callbacks
         self.objective: Keep = oracle.objective.name
         oracle.verbose = 0
+        self._told: set[str] = set()
         self._finished: dict[str, Outcome] = {}
         options = {"directory": directory, "project_name": project_name, "overwrite": overwrite}
         super().__init__(oracle, hypermodel, **options)
@@ -191,6 +192,11 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         """Looks at the space as a new tuner does: what was finished is in the store."""
         self._populate_initial_space()
 
+    def _populate_initial_space(self) -> None:
+        super()._populate_initial_space()
+        if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):
+            explore(self.oracle, self.hypermodel.build)
+
     def _next_group(self) -> tuple[list[Any], str]:
         """Returns the next trials, and the status with which the oracle ended them."""
         trials: list[Any] = []
@@ -205,19 +211,22 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         self, trials: Sequence[Any], examples: Rows, validation: Rows
     ) -> list[Outcome]:
         """Returns what became of trials: from the store, or trained now."""
-        # Before the build, which may ask for values that the oracle does not know yet.
+        # The oracle's are left alone until then: a build may ask for values that it does not know.
         asked = [(trial.trial_id, dict(trial.hyperparameters.values)) for trial in trials]
+        spaces = [trial.hyperparameters.copy() for trial in trials]
         outcomes = self._store.get(asked)
         if outcomes is None:
-            outcomes = self._train(trials, examples, validation)
+            outcomes = self._train([name for name, _ in asked], spaces, examples, validation)
             self._store.put(asked, outcomes)
             trainings.forget()
-            return outcomes
-        for trial, (_, values), outcome in zip(trials, asked, outcomes, strict=True):
-            if outcome.values != values:
-                # The oracle learns of them as it did then.
-                with contextlib.suppress(Exception):
-                    self._build_hypermodel(trial.hyperparameters)
+        else:
+            for hp, outcome in zip(spaces, outcomes, strict=True):
+                if outcome.values != hp.values:
+                    # The oracle learns of them as it did then.
+                    with contextlib.suppress(Exception):
+                        self._build_hypermodel(hp)
+        for trial, hp in zip(trials, spaces, strict=True):
+            trial.hyperparameters = hp
         return outcomes
 
     def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
@@ -234,15 +243,17 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             if before := trial.hyperparameters.values.get("tuner/trial_id"):
                 self._store.drop_states(before)
 
-    def _train(self, trials: Sequence[Any], examples: Rows, validation: Rows) -> list[Outcome]:
+    def _train(
+        self, names: Sequence[str], spaces: Sequence[Any], examples: Rows, validation: Rows
+    ) -> list[Outcome]:
         """Builds and trains the models of trials, each with every seed."""
         jobs: list[Job] = []
         owners: list[int] = []
         errors: dict[int, str] = {}
         trainings.forget()
-        for place, trial in enumerate(trials):
+        for place, (name, hp) in enumerate(zip(names, spaces, strict=True)):
             try:
-                made = [self._job(trial, seed) for seed in self.seeds]
+                made = [self._job(name, hp, seed) for seed in self.seeds]
             except keras_tuner.errors.FatalError:
                 raise
             except Exception as error:
@@ -253,7 +264,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             owners += [place] * len(made)
         for job, place in zip(jobs, owners, strict=True):
             if job.initial_epoch:
-                before = trials[place].hyperparameters.values["tuner/trial_id"]
+                before = spaces[place].values["tuner/trial_id"]
                 set_state(job.model, self._store.get_state(before, job.seed))
         results = trainings.train(
             jobs,
@@ -263,19 +274,24 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             keep=self.objective if self.keep == "best" else None,
             states=self.halving,
             say=self._say,
+            told=self._told,
             callbacks=self._make_callbacks,
         )
         outcomes = []
-        for place, trial in enumerate(trials):
+        for place, (name, hp) in enumerate(zip(names, spaces, strict=True)):
             own = [number for number, owner in enumerate(owners) if owner == place]
             models = [jobs[number].model for number in own]
             done = [results[number] for number in own]
-            outcomes.append(self._outcome(trial, models, done, errors.get(place)))
+            parameters = int(models[0].count_params()) if models else 0
+            given: dict[str, Any] = {"parameters": parameters, "error": errors.get(place)}
+            outcome = outcome_of(name, hp.values, self.seeds, done, **given)
+            if outcome.status == "COMPLETED":
+                self._save_weights(name, hp, models, outcome.executions)
+            outcomes.append(outcome)
         return outcomes
 
-    def _job(self, trial: Any, seed: int) -> Job:
+    def _job(self, name: str, hp: Any, seed: int) -> Job:
         keras.utils.set_random_seed(seed)
-        hp = trial.hyperparameters
         model = self._build_hypermodel(hp)
         check_model(model)
         own = getattr(self.hypermodel, "training", None)
@@ -284,44 +300,24 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         if "tuner/epochs" in hp.values:
             epochs = int(hp.values["tuner/epochs"])
             training = msgspec.structs.replace(training, epochs=epochs, minimum_images=0)
-        return Job(f"trial {trial.trial_id}", model, training, seed, first)
-
-    def _outcome(
-        self, trial: Any, models: Sequence[Any], done: Sequence[Trained], error: str | None
-    ) -> Outcome:
-        executions = [_execution(seed, one) for seed, one in zip(self.seeds, done, strict=False)]
-        failed = [f"seed {one.seed}: {one.error}" for one in executions if one.error]
-        message = error or "; ".join(failed) or None
-        if message is None:
-            self._save_weights(trial, models, executions)
-        return Outcome(
-            trial_id=trial.trial_id,
-            values=dict(trial.hyperparameters.values),
-            status="COMPLETED" if message is None else "FAILED",
-            message=message,
-            parameters=int(models[0].count_params()) if models else 0,
-            seconds=sum(one.seconds for one in done),
-            packed=max((one.packed for one in done), default=1),
-            executions=executions,
-        )
+        return Job(f"trial {name}", model, training, seed, first)
 
     def _save_weights(
-        self, trial: Any, models: Sequence[Any], executions: Sequence[Execution]
+        self, name: str, hp: Any, models: Sequence[Any], executions: Sequence[Execution]
     ) -> None:
         """Saves the best seed's weights where `load_model` looks, and states to go on from."""
-        if self.halving:
+        if self.halving and hp.values["tuner/epochs"] < self.plain_oracle.max_epochs:
             for model, execution in zip(models, executions, strict=True):
-                self._store.put_state(trial.trial_id, execution.seed, get_state(model))
+                self._store.put_state(name, execution.seed, get_state(model))
         sign = 1 if self.objective == "val_loss" else -1
         best = min(range(len(models)), key=lambda n: sign * executions[n].scores[self.objective])
         # A model without its optimizer's state, which `load_model` could not put anywhere.
-        clean = self._build_hypermodel(trial.hyperparameters)
+        clean = self._build_hypermodel(hp)
         clean.set_weights(models[best].get_weights())
-        path = Path(self._get_checkpoint_fname(trial.trial_id))
+        path = Path(self._get_checkpoint_fname(name))
         with files.atomic_path(path, suffix=".weights.h5") as temporary:
             clean.save_weights(temporary)
-        config = clean.get_build_config()
-        write_json(Path(self._get_build_config_fname(trial.trial_id)), config)
+        write_json(Path(self._get_build_config_fname(name)), clean.get_build_config())
 
     @property
     def _folder(self) -> Path:
@@ -336,24 +332,6 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
     def halving(self) -> bool:
         """Whether trials go on where others ended."""
         return isinstance(self.plain_oracle, keras_tuner.oracles.HyperbandOracle)
-
-
-def _execution(seed: int, trained: Trained) -> Execution:
-    history: dict[str, list[float | None]] = {
-        name: [value if math.isfinite(value) else None for value in values]
-        for name, values in trained.history.items()
-    }
-    scores = {
-        name: values[trained.epoch]
-        for name, values in trained.history.items()
-        if len(values) > trained.epoch
-    }
-    error = trained.error
-    if error is None and not all(map(math.isfinite, scores.values())):
-        error = f"a score became nan or infinite: {scores}"
-    scores = {} if error else scores
-    right = pack_answers(trained.right)
-    return Execution(seed, history, trained.epoch, scores, right, error)
 
 
 def _no_callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:

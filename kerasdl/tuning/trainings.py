@@ -1,6 +1,7 @@
 """Trains the models of a group: together where they can be packed, else one by one."""
 
 import gc
+import re
 import time
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
@@ -88,6 +89,7 @@ def train(
     keep: Keep | None,
     states: bool,
     say: Say,
+    told: set[str],
     callbacks: MakeCallbacks,
 ) -> list[Trained]:
     """Trains models; those that fit each other as one computation.
@@ -100,6 +102,7 @@ def train(
         keep: As in `Packed.fit`.
         states: Whether the models' optimizers are to have their state, to go on with.
         say: Takes a sentence for the user: which models cannot be packed, and why.
+        told: The reasons told so far; new ones are added.
         callbacks: Makes the callbacks of a training.
 
     Returns:
@@ -107,17 +110,16 @@ def train(
     """
     results: dict[int, Trained] = {}
     shared: dict[str, Any] = {"seed": seed, "keep": keep, "callbacks": callbacks}
-    told: set[str] = set()
     together: dict[Hashable, list[int]] = {}
     for place, job in enumerate(jobs):
         reason = packable(job.model)
         if reason is None:
             together.setdefault(_company(job), []).append(place)
             continue
-        # Without the model's name, which is another in every trial.
-        reason = reason.removeprefix(f"{job.model.name} ")
+        # Without the numbers that Keras gives the names of layers and models.
+        reason = re.sub(r"_\d+\b", "", reason)
         if reason not in told:
-            say(f"{job.name} and others like it are trained one by one: the model {reason}")
+            say(f"{job.name} and those like it are trained one by one: {reason}")
             told.add(reason)
         alone = partial(_alone, job, examples, validation, **shared)
         results[place] = _or_error(alone, validation)
