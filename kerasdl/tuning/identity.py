@@ -115,7 +115,7 @@ def describe(
         validation: To score on.
     """
     oracle = tuner.plain_oracle
-    keras.backend.clear_session()
+    keras.backend.clear_session(free_memory=False)  # for names that start anew
     hp = tuner.space.copy()
     model = tuner.hypermodel.build(hp)
     check_model(model)

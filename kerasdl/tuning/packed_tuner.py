@@ -218,7 +218,6 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         if outcomes is None:
             outcomes = self._train([name for name, _ in asked], spaces, examples, validation)
             self._store.put(asked, outcomes)
-            trainings.forget()
         else:
             for hp, outcome in zip(spaces, outcomes, strict=True):
                 if outcome.values != hp.values:

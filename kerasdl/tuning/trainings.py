@@ -1,6 +1,5 @@
 """Trains the models of a group: together where they can be packed, else one by one."""
 
-import gc
 import re
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -281,5 +280,4 @@ def _gives_probabilities(model: keras.Model) -> bool:
 
 def forget() -> None:
     """Lets go of finished models: memory stays flat over a search."""
-    keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session()  # and Python's garbage, of which they are part
