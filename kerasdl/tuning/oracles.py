@@ -11,6 +11,7 @@ import contextlib
 import functools
 import itertools
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -44,6 +45,20 @@ class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
         return response
 
 
+class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):  # type: ignore[misc]
+    """KerasTuner's Bayesian optimisation, without the warnings of its Gaussian process.
+
+    They say that a few trials leave its length scale open, which no user can change.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the values of the next trial."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="sklearn.gaussian_process")
+            response: dict[str, Any] = super().populate_space(trial_id)
+        return response
+
+
 _LEARNING = (keras_tuner.oracles.BayesianOptimizationOracle, keras_tuner.oracles.HyperbandOracle)
 """What KerasTuner has of oracles whose trials follow from the results of others."""
 
@@ -53,7 +68,7 @@ _DECIDED = "decided"
 _ORACLES = {
     "grid": Grid,
     "random": keras_tuner.oracles.RandomSearchOracle,
-    "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    "bayesian": Bayesian,
     "hyperband": keras_tuner.oracles.HyperbandOracle,
 }
 
@@ -204,6 +219,7 @@ def explore(oracle: Any, build: Callable[[Any], Any]) -> None:
     """
     kinds = (keras_tuner.engine.hyperparameters.Choice, keras_tuner.engine.hyperparameters.Boolean)
     tried: set[tuple[str, Any]] = set()
+    shown: dict[str, dict[str, Any]] = {}  # the values with which a hyper-parameter showed
     while True:
         choices = [one for one in oracle.get_space().space if isinstance(one, kinds)]
         new = [(one, value) for one in choices for value in one.values]
@@ -213,12 +229,15 @@ def explore(oracle: Any, build: Callable[[Any], Any]) -> None:
         for one, value in new:
             tried.add((one.name, value))
             hp = oracle.get_space()
-            for condition in one.conditions:
-                hp.values[condition.name] = condition.values[0]
-            hp.values[one.name] = value
+            hp.values |= {condition.name: condition.values[0] for condition in one.conditions}
+            hp.values |= shown.get(one.name, {}) | {one.name: value}
             hp.ensure_active_values()
+            before = {known.name for known in hp.space}
             with contextlib.suppress(Exception):  # a trial's, if it comes to that
                 build(hp)
+            for known in hp.space:
+                if known.name not in before:
+                    shown[known.name] = dict(hp.values)
             oracle.update_space(hp)
 
 
