@@ -32,7 +32,7 @@ SEARCHES = {
 def oracle(folder, name):
     build, options, size = SEARCHES[name]
     made = make_oracle(name, seed=3, **options)
-    made.verbose, made.group_size = 0, size
+    made.verbose, made.group_size, made.wave_size = 0, size, size
     made._set_project_dir(str(folder), "search")
     hp = made.get_space()
     build(hp)

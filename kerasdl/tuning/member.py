@@ -27,6 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("folder", metavar="FOLDER", help="the search's run folder")
     parser.add_argument("--data", metavar="DIR", help="folder with the data sets' files")
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=int,
+        default=1,
+        help="how many workers there are: the more, the fewer trials a worker trains at a time; "
+        "the same for the chief and all workers (1)",
+    )
     parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
     if options.attached:
@@ -60,14 +68,16 @@ def _take_part(options: argparse.Namespace) -> None:
     from kerasdl.training.environment import start_keras
 
     name = os.environ["KERASTUNER_TUNER_ID"]
-    console = Console(quiet="chief" in name)
+    # Several bars on one terminal would overwrite each other: lines instead.
+    console = Console(quiet="chief" in name, force_terminal=False)
     dataset = load_whole(plan.data, options.data, console)
     start_keras()
     from kerasdl.tuning import study
     from kerasdl.tuning.subjects import SUBJECTS
 
     subject = SUBJECTS[str(app)](plan)
-    study.search(plan, subject, dataset, divide(dataset, plan.data), folder, console)
+    parts = divide(dataset, plan.data)
+    study.search(plan, subject, dataset, parts, folder, console, processes=options.jobs)
 
 
 def _known(app: object, folder: Path) -> str:

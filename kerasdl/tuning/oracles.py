@@ -59,9 +59,6 @@ class Bayesian(keras_tuner.oracles.BayesianOptimizationOracle):  # type: ignore[
         return response
 
 
-_LEARNING = (keras_tuner.oracles.BayesianOptimizationOracle, keras_tuner.oracles.HyperbandOracle)
-"""What KerasTuner has of oracles whose trials follow from the results of others."""
-
 _DECIDED = "decided"
 """The name before the "#" of trials that no tuner has come for."""
 
@@ -84,9 +81,11 @@ class Grouping:
 
     Attributes:
         group_size: The most trials of a group; the tuner sets it.
+        wave_size: How many trials an oracle that learns from each decides at once.
     """
 
     group_size = 1
+    wave_size = 1
 
     @keras_tuner.synchronized  # type: ignore[untyped-decorator]
     def create_trial(self, tuner_id: str) -> Any:
@@ -126,14 +125,13 @@ class Grouping:
             RUNNING, or the status with which KerasTuner's oracle said that there is none.
         """
         oracle: Any = self
-        waves = isinstance(oracle, _LEARNING)
-        if waves and oracle.ongoing_trials:
+        # Of successive halving all trials of a round can be decided at once.
+        halving = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
+        learning = isinstance(oracle, Bayesian)
+        if (halving or learning) and oracle.ongoing_trials:
             return "IDLE"
-        # A group is all that can be decided but for successive halving, whose rounds are wider.
-        whole = isinstance(oracle, keras_tuner.oracles.HyperbandOracle)
-        for place in itertools.count():
-            if place == self.group_size and not whole:
-                break
+        count = self.wave_size if learning else self.group_size
+        for place in itertools.count() if halving else range(count):
             name = f"{_DECIDED}#{place}"
             trial = super().create_trial(name)  # type: ignore[misc]
             oracle.tuner_ids.discard(name)

@@ -16,6 +16,7 @@ and the project folder are KerasTuner's. `tuner.outcomes` has every seed's histo
 """
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import trainings
 from kerasdl.tuning.identity import check_model, check_rows, describe, suggest_group_size
-from kerasdl.tuning.oracles import Grouping, explore, write_json
+from kerasdl.tuning.oracles import Bayesian, Grouping, explore, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome
 from kerasdl.tuning.results import outcome_of
 from kerasdl.tuning.states import get_state, set_state
@@ -67,6 +68,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         keep: "last" scores a training by its last epoch and keeps its weights; "best" by its
             best epoch on the validation images, by the objective, as KerasTuner does.
         group_size: The most trials of a group; None for as many as memory suggests.
+        processes: How many processes share the search: each gets the smaller groups.
         say: Takes a sentence for the user; prints by default.
         callbacks: Makes Keras callbacks of a group's training, see `trainings.MakeCallbacks`.
         directory, project_name, overwrite: As of `keras_tuner.Tuner`.
@@ -84,6 +86,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         seed: int = 0,
         keep: str = "last",
         group_size: int | None = None,
+        processes: int = 1,
         say: Callable[[str], None] = print,
         callbacks: trainings.MakeCallbacks | None = None,
         directory: str | None = None,
@@ -94,6 +97,8 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             raise ValueError(f"expected seeds >= 1 and seed >= 0. Received: {seeds} and {seed}")
         if group_size is not None and group_size < 1:
             raise ValueError(f"expected group_size >= 1. Received: {group_size}")
+        if processes < 1:
+            raise ValueError(f"expected processes >= 1. Received: {processes}")
         if keep not in ("last", "best"):
             raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
         if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
@@ -115,9 +120,12 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         super().__init__(oracle, hypermodel, **options)
         # As known at first: trials may ask for more.
         self.space = self.plain_oracle.get_space()
-        self.group_size = group_size or suggest_group_size(self)
+        most = group_size or suggest_group_size(self)
+        self.group_size = math.ceil(most / processes)
+        # Of an oracle that learns from every trial this decides which ones follow.
+        self.wave_size = most if isinstance(oracle, Bayesian) else None
         if isinstance(oracle, Grouping):
-            oracle.group_size = self.group_size
+            oracle.group_size, oracle.wave_size = self.group_size, most
 
     def search(
         self,
@@ -214,19 +222,23 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         # The oracle's are left alone until then: a build may ask for values that it does not know.
         asked = [(trial.trial_id, dict(trial.hyperparameters.values)) for trial in trials]
         spaces = [trial.hyperparameters.copy() for trial in trials]
-        outcomes = self._store.get(asked)
-        if outcomes is None:
-            outcomes = self._train([name for name, _ in asked], spaces, examples, validation)
-            self._store.put(asked, outcomes)
-        else:
-            for hp, outcome in zip(spaces, outcomes, strict=True):
-                if outcome.values != hp.values:
-                    # The oracle learns of them as it did then.
-                    with contextlib.suppress(Exception):
-                        self._build_hypermodel(hp)
+        found = self._store.get(asked)
+        for hp, outcome in zip(spaces, found, strict=True):
+            if outcome is not None and outcome.values != hp.values:
+                # The oracle learns of them as it did then.
+                with contextlib.suppress(Exception):
+                    self._build_hypermodel(hp)
+        missing = [place for place, outcome in enumerate(found) if outcome is None]
+        if missing:
+            names = [trials[place].trial_id for place in missing]
+            own = [spaces[place] for place in missing]
+            new = self._train(names, own, examples, validation)
+            self._store.put([asked[place] for place in missing], new)
+            for place, outcome in zip(missing, new, strict=True):
+                found[place] = outcome
         for trial, hp in zip(trials, spaces, strict=True):
             trial.hyperparameters = hp
-        return outcomes
+        return [outcome for outcome in found if outcome is not None]
 
     def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
         """Tells the oracle."""

@@ -62,17 +62,14 @@ class Store:
         else:
             files.write_bytes(path, content)
 
-    def get(self, asked: Asked) -> list[Outcome] | None:
-        """Returns the outcomes of trials that are finished, else None."""
-        # Those of other processes, too. One by one: of a group that its process could tell
-        # the oracle of in part, only the rest is asked for.
+    def get(self, asked: Asked) -> list[Outcome | None]:
+        """Returns the outcome of each trial, None for those that are not finished."""
+        # Those of other processes, too. One by one: a group may have had other company, where
+        # fewer processes shared the search or one could tell the oracle only of a part.
         for path in sorted((self._folder / "groups").glob("[!.]*.json")):
             if path.name not in self._read:
                 self._remember(path)
-        keys = [_key(*one) for one in asked]
-        if not all(key in self._found for key in keys):
-            return None
-        return [self._found[key] for key in keys]
+        return [self._found.get(_key(*one)) for one in asked]
 
     def put(self, asked: Asked, outcomes: Sequence[Outcome]) -> None:
         """Keeps the outcomes of a group."""

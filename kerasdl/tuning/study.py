@@ -58,7 +58,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
     elif context.jobs > 1:
         data = [] if context.data_dir is None else ["--data", context.data_dir]
         command = [sys.executable, "-m", "kerasdl.tuning.member", str(context.folder), *data]
-        command.append("--attached")
+        command += ["--attached", "--jobs", str(context.jobs)]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
     outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)
@@ -84,6 +84,8 @@ def search(
     parts: Splits,
     folder: Path,
     console: Console,
+    *,
+    processes: int = 1,
 ) -> list[Outcome]:
     """Runs the trials that are missing in a folder.
 
@@ -94,6 +96,7 @@ def search(
         parts: Their division; the test part is not looked at.
         folder: The run folder.
         console: Where to say what is going on.
+        processes: How many processes share the search.
 
     Returns:
         All trials; where the process serves as KerasTuner's chief, those known to it: none.
@@ -116,6 +119,7 @@ def search(
         seeds=plan.seeds,
         seed=plan.seed,
         keep=plan.keep,
+        processes=processes,
         say=partial(console.print, highlight=False, markup=False, soft_wrap=True),
         callbacks=callbacks,
         directory=str(folder),
