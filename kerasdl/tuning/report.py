@@ -121,8 +121,8 @@ def _found(
             "Seconds",
         ],
         rows=rows,
-        note="Mean ± standard deviation over the seeds. p: that the best is no better, adjusted "
-        "(Holm); tied from 0.05. Seconds: the share of the wall time of training."
+        note="Mean ± standard deviation over the seeds. p: that the best is no better, times "
+        "the number of others; tied from 0.05. Seconds: the share of the wall time of training."
         + (f" {more} more are in the table of all trials." if more else ""),
         digits=1,
     )
