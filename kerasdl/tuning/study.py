@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +62,11 @@ def run(context: Context, subject: Subject) -> list[Section]:
         command += ["--attached", "--jobs", str(context.jobs)]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
+    started = time.perf_counter()
     outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)
+    # Trained earlier, or by other processes.
+    trained = sum(outcome.seconds for outcome in outcomes)
+    context.memo.earlier_seconds += max(0.0, trained - (time.perf_counter() - started))
     write_hparams(context.folder / "hparams", outcomes, objective=context.plan.objective)
     ranking = Ranking(outcomes, objective=context.plan.objective, validation=len(parts.validation))
     context.say(wording.sentence(ranking, subject.words))
