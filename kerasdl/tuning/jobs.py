@@ -101,6 +101,7 @@ def run(command: Sequence[str], jobs: int, *, cores: int) -> int:
                 if not restarts[name]:
                     raise ChildProcessError(f"{name} of the search ended with code {ended}")
                 restarts[name] -= 1
+                children[name].stdin.close()
                 # The oracle still has its trials under its name.
                 children[name] = _start(command, name, common)
             time.sleep(POLL_SECONDS)

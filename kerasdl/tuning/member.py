@@ -77,7 +77,12 @@ def _take_part(options: argparse.Namespace) -> None:
 
     subject = SUBJECTS[str(app)](plan)
     parts = divide(dataset, plan.data)
-    study.search(plan, subject, dataset, parts, folder, console, processes=options.jobs)
+    import grpc  # type: ignore[import-untyped, unused-ignore]
+
+    try:
+        study.search(plan, subject, dataset, parts, folder, console, processes=options.jobs)
+    except grpc.RpcError as error:
+        raise OSError(f"the chief of the search does not answer: {error}") from error
 
 
 def _known(app: object, folder: Path) -> str:
