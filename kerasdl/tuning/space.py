@@ -46,13 +46,23 @@ class Axis(recipe.Struct, frozen=True, kw_only=True):
             return f"expected min < max. Received: {self.min} and {self.max}"
         if self.step is not None and self.step <= 0:
             return f"expected step > 0. Received: {self.step}"
+        whole = isinstance(self.min, int) and isinstance(self.max, int)
+        if whole and isinstance(self.step, float):
+            return f"expected a whole step between whole numbers. Received: {self.step}"
         if self.sampling == "log" and (self.min <= 0 or self.step is not None):
             return "sampling = log takes min > 0 and no step"
         return None
 
     def ends(self) -> list[Any]:
         """Returns values that show whether all are possible."""
-        return list(self.values) or [self.min, self.max]
+        if self.values:
+            return list(self.values)
+        assert self.min is not None
+        assert self.max is not None
+        if isinstance(self.min, int) and isinstance(self.max, int):
+            return [self.min, self.max]
+        # And one in between: 1.0 may do where a whole number is expected, 1.3 does not.
+        return [self.min, self.min + 0.3 * (self.max - self.min), self.max]
 
     def ask(self, hp: Any, name: str) -> Any:
         """Returns a trial's value, from KerasTuner's HyperParameters."""
@@ -60,6 +70,10 @@ class Axis(recipe.Struct, frozen=True, kw_only=True):
             # KerasTuner knows numbers and texts only.
             texts = [",".join(map(str, value)) for value in self.values]  # type: ignore[arg-type]
             return [int(part) for part in hp.Choice(name, texts).split(",")]
+        if self.values and isinstance(self.values[0], bool):
+            # A Choice would turn it into a number.
+            both, first = len(self.values) == 2, self.values[0]
+            return hp.Boolean(name, default=first) if both else hp.Fixed(name, first)
         if self.values:
             numbers = all(isinstance(value, float | int) for value in self.values)
             mixed = numbers and any(isinstance(value, float) for value in self.values)
