@@ -115,6 +115,10 @@ FAST = {
     "cli": ("-m", "kerasdl", "--help"),
     "datasets": ("-m", "kerasdl.datasets", "--help"),
     "networks": ("-m", "kerasdl.models", "--help"),
+    "mnist_width": ("-m", "kerasdl.tuning.mnist_width", "--help"),
+    "regularization": ("-m", "kerasdl.tuning.regularization", "--l2", "0"),
+    "search": ("-m", "kerasdl.tuning.search", "--app", "mnist", "--epochs", "2"),
+    "member": ("-m", "kerasdl.tuning.member", "--help"),
 }
 
 
