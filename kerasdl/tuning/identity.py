@@ -11,7 +11,6 @@ import numpy as np
 
 from kerasdl import __version__
 from kerasdl.training.settings import Training
-from kerasdl.tuning.oracles import Bayesian
 from kerasdl.tuning.trainings import Rows, forget
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def suggest_group_size(tuner: "PackedTuner") -> int:
     # Weights, two moving averages, gradient, Keras's copy and the best epoch's, float32.
     room = GROUP_BYTES // max(1, largest * 4 * 6)
     size = max(1, min(room, GROUP_MODELS) // len(tuner.seeds))
-    if isinstance(tuner.plain_oracle, Bayesian):
+    if isinstance(tuner.plain_oracle, keras_tuner.oracles.BayesianOptimizationOracle):
         size = min(size, BAYESIAN_GROUP)
     return int(size)
 

@@ -32,8 +32,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         metavar="N",
         type=int,
         default=1,
-        help="how many workers there are: the more, the fewer trials a worker trains at a time; "
-        "the same for the chief and all workers (1)",
+        help="for the chief, how many workers there are: the more, the fewer trials each trains "
+        "at a time (1)",
     )
     parser.add_argument("--attached", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)

@@ -34,7 +34,7 @@ from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import trainings
 from kerasdl.tuning.identity import check_model, check_rows, describe, suggest_group_size
-from kerasdl.tuning.oracles import Bayesian, Grouping, explore, write_json
+from kerasdl.tuning.oracles import Grouping, explore, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome
 from kerasdl.tuning.results import outcome_of
 from kerasdl.tuning.states import get_state, set_state
@@ -123,7 +123,8 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         most = group_size or suggest_group_size(self)
         self.group_size = math.ceil(most / processes)
         # Of an oracle that learns from every trial this decides which ones follow.
-        self.wave_size = most if isinstance(oracle, Bayesian) else None
+        learning = isinstance(oracle, keras_tuner.oracles.BayesianOptimizationOracle)
+        self.wave_size = most if learning else None
         if isinstance(oracle, Grouping):
             oracle.group_size, oracle.wave_size = self.group_size, most
 

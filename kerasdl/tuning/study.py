@@ -53,7 +53,8 @@ def run(context: Context, subject: Subject) -> list[Section]:
     dataset, parts = context.images
     if distribution.has_chief_oracle():
         # Of several machines: serves the workers there. What they found is in the folder then.
-        search(context.plan, subject, dataset, parts, context.folder, context.console)
+        shared = {"processes": context.jobs}
+        search(context.plan, subject, dataset, parts, context.folder, context.console, **shared)
         for name in jobs.VARIABLES:
             del os.environ[name]
     elif context.jobs > 1:
