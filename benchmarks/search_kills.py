@@ -5,7 +5,8 @@
 PackedTuner trains small perceptrons, as a grid, at random and by successive halving. It is
 killed at random moments, half of them inside the writing of a file, and started again, and must
 end with the trials, histories and files of a search that was left alone. KerasTuner's trials
-take 50 ms and no training, and are killed at random moments: what is counted is its bookkeeping.
+take 50 ms and no training, and are killed twice at random moments: what is counted is its
+bookkeeping. Trials so short have a kill hit a write far more often than real ones.
 """
 
 import argparse
