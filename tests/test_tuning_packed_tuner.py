@@ -92,6 +92,25 @@ def test_in_float32_every_trial_is_its_own_training(tmp_path):
     assert_trials_are_their_own_trainings(tmp_path, np.float32, tolerance, "last", 1)
 
 
+def test_in_float64_who_survives_a_halving_is_its_own_training_without_a_stop(tmp_path, float64):
+    """Weights and the optimizer's moments go from a round to the next, in other company."""
+    made = fakes.tuner(tmp_path, fakes.two, "hyperband", max_epochs=3)
+    train, validation = rows(50, 0, np.float64), rows(30, 1, np.float64)
+    made.search(*train, batch_size=16, validation_data=validation)
+    (outcome,) = [one for one in made.outcomes if one.values["tuner/round"] == 1]
+    assert outcome.values["tuner/initial_epoch"] == 1
+    hp = keras_tuner.HyperParameters()
+    hp.values = dict(outcome.values)
+    keras.utils.set_random_seed(0)
+    model = fakes.two(hp)
+    history = Engine(model).fit(train, TRAINING, seed=0, validation=validation).history
+    own = outcome.executions[0].history
+    np.testing.assert_allclose(own["val_loss"], history["val_loss"][1:], rtol=1e-6)
+    kept = made.load_model(made.oracle.get_trial(outcome.trial_id))
+    for one, other in zip(kept.weights, model.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9, err_msg=one.path)
+
+
 def test_all_seeds_of_a_group_are_one_computation(finished):
     _, _, outcomes, fitted = finished
     assert len(fitted.titles) == 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from kerasdl import __version__
 from kerasdl.training.settings import Training
+from kerasdl.tuning.building import check_model
 from kerasdl.tuning.trainings import Rows, forget
 
 if TYPE_CHECKING:
@@ -60,21 +61,6 @@ def check_rows(x: Any, y: Any, name: str) -> Rows:
     if not len(labels):
         raise ValueError(f"{name} must have at least one example. Received: none")
     return Rows(images, labels.astype(np.int32))
-
-
-def check_model(model: Any) -> None:
-    """Checks what a person's build(hp) returned.
-
-    Raises:
-        TypeError: If it is no built, compiled Keras model.
-    """
-    if not isinstance(model, keras.Model):
-        raise TypeError(f"build(hp) must return a Keras model. Received: {model!r}")
-    if not model.built or not model.compiled:
-        raise TypeError(
-            "build(hp) must return a built and compiled model (with a keras.Input, and after "
-            f"model.compile). Received: built = {model.built}, compiled = {model.compiled}"
-        )
 
 
 def suggest_group_size(tuner: "PackedTuner") -> int:

@@ -24,7 +24,6 @@ from typing import Any
 
 import keras
 import keras_tuner
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from keras_tuner.src.distribute import utils as distribution
@@ -32,14 +31,14 @@ from keras_tuner.src.distribute import utils as distribution
 from kerasdl import files
 from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
-from kerasdl.tuning import trainings
-from kerasdl.tuning.identity import check_model, check_rows, describe, suggest_group_size
+from kerasdl.tuning import building, trainings
+from kerasdl.tuning.identity import check_rows, describe, suggest_group_size
 from kerasdl.tuning.oracles import Grouping, explore, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome
 from kerasdl.tuning.results import outcome_of
 from kerasdl.tuning.states import get_state, set_state
 from kerasdl.tuning.store import Store
-from kerasdl.tuning.trainings import Job, Rows
+from kerasdl.tuning.trainings import Rows
 
 IDLE_SECONDS = 0.2
 """How long to wait where the oracle waits for other processes' results."""
@@ -259,21 +258,9 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         self, names: Sequence[str], spaces: Sequence[Any], examples: Rows, validation: Rows
     ) -> list[Outcome]:
         """Builds and trains the models of trials, each with every seed."""
-        jobs: list[Job] = []
-        owners: list[int] = []
-        errors: dict[int, str] = {}
         trainings.forget()
-        for place, (name, hp) in enumerate(zip(names, spaces, strict=True)):
-            try:
-                made = [self._job(name, hp, seed) for seed in self.seeds]
-            except keras_tuner.errors.FatalError:
-                raise
-            except Exception as error:
-                # A person's own build(hp) may raise whatever it likes.
-                errors[place] = f"{type(error).__name__}: {error}"
-                continue
-            jobs += made
-            owners += [place] * len(made)
+        options = {"make": self._build_hypermodel, "training": self._training_of}
+        jobs, owners, errors = building.build(names, spaces, self.seeds, **options)
         for job, place in zip(jobs, owners, strict=True):
             if job.initial_epoch:
                 before = spaces[place].values["tuner/trial_id"]
@@ -302,17 +289,10 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             outcomes.append(outcome)
         return outcomes
 
-    def _job(self, name: str, hp: Any, seed: int) -> Job:
-        keras.utils.set_random_seed(seed)
-        model = self._build_hypermodel(hp)
-        check_model(model)
+    def _training_of(self, hp: Any) -> Training:
         own = getattr(self.hypermodel, "training", None)
         training: Training = self._training if own is None else own(hp)
-        first = int(hp.values.get("tuner/initial_epoch", 0))
-        if "tuner/epochs" in hp.values:
-            epochs = int(hp.values["tuner/epochs"])
-            training = msgspec.structs.replace(training, epochs=epochs, minimum_images=0)
-        return Job(f"trial {name}", model, training, seed, first)
+        return training
 
     def _save_weights(
         self, name: str, hp: Any, models: Sequence[Any], executions: Sequence[Execution]
