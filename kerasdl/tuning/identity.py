@@ -38,6 +38,31 @@ _OPTIONS = (
 """What some of KerasTuner's oracles have, besides the options of all."""
 
 
+def check_options(
+    oracle: Any, *, seeds: int, seed: int, keep: str, group_size: int | None, processes: int
+) -> None:
+    """Checks what `PackedTuner` was given.
+
+    Raises:
+        ValueError: If something is not what it should be.
+    """
+    if seeds < 1 or seed < 0:
+        raise ValueError(f"expected seeds >= 1 and seed >= 0. Received: {seeds} and {seed}")
+    if group_size is not None and group_size < 1:
+        raise ValueError(f"expected group_size >= 1. Received: {group_size}")
+    if processes < 1:
+        raise ValueError(f"expected processes >= 1. Received: {processes}")
+    if keep not in ("last", "best"):
+        raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
+    if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
+        raise ValueError(
+            "expected an oracle with the objective val_accuracy or val_loss. "
+            f"Received: {oracle.objective}"
+        )
+    if keep == "best" and isinstance(oracle, keras_tuner.oracles.HyperbandOracle):
+        raise ValueError('hyperband goes on from a training\'s last epoch. Received: keep = "best"')
+
+
 def check_rows(x: Any, y: Any, name: str) -> Rows:
     """Returns arrays as examples.
 

@@ -32,7 +32,7 @@ from kerasdl import files
 from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import building, trainings
-from kerasdl.tuning.identity import check_rows, describe, suggest_group_size
+from kerasdl.tuning.identity import check_options, check_rows, describe, suggest_group_size
 from kerasdl.tuning.oracles import Grouping, explore, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome
 from kerasdl.tuning.results import outcome_of
@@ -92,23 +92,9 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         project_name: str | None = None,
         overwrite: bool = False,
     ) -> None:
-        if seeds < 1 or seed < 0:
-            raise ValueError(f"expected seeds >= 1 and seed >= 0. Received: {seeds} and {seed}")
-        if group_size is not None and group_size < 1:
-            raise ValueError(f"expected group_size >= 1. Received: {group_size}")
-        if processes < 1:
-            raise ValueError(f"expected processes >= 1. Received: {processes}")
-        if keep not in ("last", "best"):
-            raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
-        if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
-            raise ValueError(
-                "expected an oracle with the objective val_accuracy or val_loss. "
-                f"Received: {oracle.objective}"
-            )
-        if keep == "best" and isinstance(oracle, keras_tuner.oracles.HyperbandOracle):
-            raise ValueError(
-                'hyperband goes on from a training\'s last epoch. Received: keep = "best"'
-            )
+        check_options(
+            oracle, seeds=seeds, seed=seed, keep=keep, group_size=group_size, processes=processes
+        )
         self.seeds = range(seed, seed + seeds)
         self.keep, self._say, self._make_callbacks = keep, say, callbacks or _no_callbacks
         self.objective: Keep = oracle.objective.name
