@@ -152,6 +152,10 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
         changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
     for text in options.get("set", []):
         changes = recipe.merge(changes, recipe.parse_assignment(text))
+    training = changes.get("training")
+    if isinstance(training, Mapping) and "epochs" in training:
+        # Asked for in so many words, the number of epochs is that number.
+        changes["training"] = {"minimum_images": 0, **training}
     # The struct's own defaults first: a change of one field of a nested struct keeps the others.
     base = recipe.merge(recipe.to_dict(experiment.recipe()), experiment.presets[options["preset"]])
     merged = recipe.merge(base, changes)

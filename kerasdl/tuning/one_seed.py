@@ -61,13 +61,15 @@ def sentence(ranking: Ranking, words: Words) -> str | None:
     found = one_seed(ranking)
     if found is None:
         return None
-    number = f"{found.flattery:.4f}" if ranking.minimised else text.percent(found.flattery)
-    flattery = number if ranking.minimised else f"{number} points"
     if found.chosen == 1:
         chosen = f"would all have chosen the same {words.noun}"
+        if found.best:
+            return f"{found.seeds} searches with one seed each {chosen}, this one."
     else:
         different = counted(found.chosen, f"different {words.noun}", f"different {words.plural}")
         chosen = f"would have chosen {different}"
+    number = f"{found.flattery:.4f}" if ranking.minimised else text.percent(found.flattery)
+    flattery = number if ranking.minimised else f"{number} points"
     return (
         f"{found.seeds} searches with one seed each {chosen}: in {found.best} of {found.seeds} "
         f"the one that is best over all seeds, in {found.tied} of {found.seeds} that one or "

@@ -1,6 +1,6 @@
 """What decides a search: the part that all searches share. Light: no Keras here."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -54,12 +54,21 @@ class Search(recipe.Struct, frozen=True, kw_only=True):
             raise ValueError(
                 "hyperband's trials follow from --epochs, its longest training. Received: trials"
             )
-        if self.algorithm == "hyperband" and self.keep == "best":
+        if self.algorithm == "hyperband" and (self.keep == "best" or self.training.patience):
             raise ValueError(
-                "hyperband goes on from a training's last epoch. Received: keep = best"
+                "hyperband goes on from a training's last epoch. Received: "
+                + ("keep = best" if self.keep == "best" else "training.patience")
             )
 
     def fitted(self, num_examples: int) -> Training:
         """Returns the training with the very epochs that so many training images get."""
         epochs = self.training.num_epochs(num_examples)
         return msgspec.structs.replace(self.training, epochs=epochs, minimum_images=0)
+
+    def changes(self, hp: Any) -> dict[str, dict[str, Any]]:
+        """Returns a trial's `settings` of the network and its `training`, as far as searched.
+
+        Args:
+            hp: KerasTuner's HyperParameters, which are asked for the values.
+        """
+        raise NotImplementedError

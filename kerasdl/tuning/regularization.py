@@ -48,6 +48,11 @@ class Recipe(Search, frozen=True, kw_only=True):
     def check(self) -> None:
         """Checks what types cannot say; see `Search.check`."""
         super().check()
+        if self.winner == "simplest":
+            raise ValueError(
+                "no strength is simpler than another: all have equal parameters. Received: "
+                "winner = simplest"
+            )
         families = self.families
         if not families:
             raise ValueError("expected strengths of at least one of l1, l2 and dropout")

@@ -26,6 +26,7 @@ from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
+from kerasdl.studies.plan import Data
 from kerasdl.training.settings import Training
 from kerasdl.tuning import space as spaces
 from kerasdl.tuning.plan import Search
@@ -55,8 +56,14 @@ class Recipe(Search, frozen=True, kw_only=True):
                     f"Received: {name!r}"
                 )
         spaces.check(self.space, self.network)
-        if self.algorithm == "hyperband" and "epochs" in self.space.get("training", {}):
-            raise ValueError("hyperband chooses the epochs itself. Received: space.training.epochs")
+        searched = self.space.get("training", {})
+        if "ema" in searched:
+            raise ValueError("a search has no moving average of weights. Received: space ... ema")
+        for name in ("epochs", "patience"):
+            if self.algorithm == "hyperband" and name in searched:
+                raise ValueError(
+                    f"hyperband chooses the epochs itself. Received: space.training.{name}"
+                )
 
     def changes(self, hp: Any) -> dict[str, dict[str, Any]]:
         """Returns a trial's settings and training."""
@@ -94,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError("--model is a model of an app. Received: no --app")
         if known.space is not None:
             base["space"] = recipe.read_toml(known.space)
-    except (ValueError, FileNotFoundError) as error:
+    except (ValueError, OSError) as error:
         print(f"{PROGRAM}: error: {error}", file=sys.stderr)
         return 2
     experiment = msgspec.structs.replace(EXPERIMENT, presets={"default": base})
@@ -113,7 +120,8 @@ def _base(name: str, model: str | None) -> dict[str, Any]:
     training = recipe.merge(
         msgspec.to_builtins(app.training[model]), preset.get("training", {}).get(model, {})
     )
-    data = dict(preset.get("data", {}))
+    # Of the app's own defaults, not of a search's.
+    data = {**recipe.to_dict(Data()), **preset.get("data", {})}
     if not data.get("validation_fraction", 0.1):
         # The app needs no validation images; a search judges by them.
         data["validation_fraction"] = 0.1

@@ -47,10 +47,11 @@ def run(context: Context, subject: Subject) -> list[Section]:
     """Searches, trains the winner again, and returns the report's sections.
 
     Args:
-        context: With a recipe that is a `Search` with a method `changes(hp)`.
+        context: With a recipe that is a `Search`.
         subject: What is searched.
     """
     dataset, parts = context.images
+    alone = not distribution.has_chief_oracle() and context.jobs == 1
     if distribution.has_chief_oracle():
         # Of several machines: serves the workers there. What they found is in the folder then.
         shared = {"processes": context.jobs}
@@ -65,15 +66,22 @@ def run(context: Context, subject: Subject) -> list[Section]:
         jobs.run(command, context.jobs, cores=cores)
     started = time.perf_counter()
     outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)
-    # Trained earlier, or by other processes.
-    trained = sum(outcome.seconds for outcome in outcomes)
-    context.memo.earlier_seconds += max(0.0, trained - (time.perf_counter() - started))
+    if alone:
+        # Trained before a kill; of several processes the time has been waited for.
+        trained = sum(outcome.seconds for outcome in outcomes)
+        context.memo.earlier_seconds += max(0.0, trained - (time.perf_counter() - started))
     write_hparams(context.folder / "hparams", outcomes, objective=context.plan.objective)
     ranking = Ranking(outcomes, objective=context.plan.objective, validation=len(parts.validation))
     context.say(wording.sentence(ranking, subject.words))
-    winner = retrain(context, subject, ranking) if ranking.trials else None
+    winner, failure = None, None
+    try:
+        winner = retrain(context, subject, ranking) if ranking.trials else None
+    except FloatingPointError as error:
+        # What the search found stands without it.
+        failure = Section(title="The winner on the test set", text=[f"Training it failed: {error}"])
+        context.say(failure.text[0])
     assert context.info is not None
-    return report.sections(
+    sections = report.sections(
         context.folder,
         context.info,
         ranking,
@@ -81,6 +89,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
         axis=subject.axis,
         winner=winner,
     )
+    return sections if failure is None else [sections[0], failure, *sections[1:]]
 
 
 def search(

@@ -97,7 +97,7 @@ def make_hypermodel(
     """Returns the network of a subject, its settings and training open to a search.
 
     Args:
-        plan: How it is searched; has a method `changes(hp)`.
+        plan: How it is searched.
         subject: What is searched.
         dataset: The images.
         train: The part that is trained on.
@@ -110,5 +110,5 @@ def make_hypermodel(
         settings=subject.settings,
         training=training,
         precision=plan.precision,
-        space=plan.changes,  # type: ignore[attr-defined]
+        space=plan.changes,
     )

@@ -5,14 +5,18 @@ from typing import Any
 
 import keras
 import keras_tuner
+import msgspec
 import numpy as np
 
 from kerasdl import files
 from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
 from kerasdl.studies.experiment import Context
+from kerasdl.training.ending import StopAfter
 from kerasdl.training.engine import Engine
 from kerasdl.training.progress import RichProgress
+from kerasdl.training.settings import Training
+from kerasdl.tuning.outcomes import Outcome
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.ranking import Ranking
 from kerasdl.tuning.report import Winner
@@ -26,6 +30,9 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
         context: The experiment's; what is trained is kept in its memo and in models/.
         subject: What was searched.
         ranking: Its trials, at least one.
+
+    Raises:
+        FloatingPointError: If its loss or weights became NaN or infinite.
     """
     plan: Search = context.plan
     dataset, parts = context.images
@@ -39,6 +46,10 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
     hp = keras_tuner.HyperParameters()
     hp.values = {name: one for name, one in values.items() if not name.startswith("tuner/")}
     hypermodel = make_hypermodel(plan, subject, dataset, whole, plan.fitted(len(parts.train)))
+    training = hypermodel.training(hp)
+    epochs = _epochs(plan, trial.outcome, training)
+    # Its patience has no validation images left to stop by.
+    training = msgspec.structs.replace(training, patience=0)
     path = context.folder / "models" / "winner.keras"
 
     def train(seed: int, number: int) -> dict[str, Any]:
@@ -46,11 +57,10 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
         keras.backend.clear_session()
         keras.utils.set_random_seed(seed)
         model = hypermodel.build(hp)
-        training = hypermodel.training(hp)
         engine = Engine(model)
         progress = RichProgress(context.console, title, len(whole), training.batch_size)
         try:
-            engine.fit(whole, training, seed=seed, callbacks=[progress])
+            engine.fit(whole, training, seed=seed, callbacks=[StopAfter(epochs), progress])
         finally:
             progress.close()
         if seed == plan.seed:
@@ -70,7 +80,18 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
         why=f"the simplest {noun} that is tied with the best" if simplest else f"the best {noun}",
         seeds=range(plan.seed, plan.seed + plan.seeds),
         test_accuracy=[one["accuracy"] for one in results],
-        epochs=hypermodel.training(hp).epochs,
+        epochs=epochs,
         parameters=int(results[0]["parameters"]),
         model=path.relative_to(context.folder).as_posix(),
     )
+
+
+def _epochs(plan: Search, outcome: Outcome, training: Training) -> int:
+    """Returns the epochs of the new trainings: where trials were scored at their best, so many.
+
+    The schedule stays that of the whole training, as it was for the trials.
+    """
+    if plan.keep == "last" and not training.patience:
+        return training.epochs
+    kept = sorted(execution.epoch + 1 for execution in outcome.executions)
+    return kept[len(kept) // 2]
