@@ -1,5 +1,7 @@
 """Figures of searches: scales, gaps, missing values, and that every shape can be drawn."""
 
+import itertools
+
 import numpy as np
 import pytest
 from tuning_fakes import INFO
@@ -35,7 +37,7 @@ def drawn(monkeypatch):
 
 def panel(values, means, **more):
     scores = [np.array([mean - 0.001, mean, mean + 0.001]) for mean in means]
-    settings = {"title": "", "label": "Width", "joined": True, **more}
+    settings = {"label": "Width", "joined": True, **more}
     return value_curve.Panel(values=np.array(values, float), scores=scores, **settings)
 
 
@@ -43,9 +45,10 @@ def legend(figure):
     return [one.get_text() for one in figure.legends[0].get_texts()]
 
 
-def test_logarithmic_where_numbers_span_two_decades():
+def test_logarithmic_where_numbers_span_a_factor_of_30():
     assert scales.logarithmic([1e-5, 1e-3])
     assert scales.logarithmic([0, 0.1, 10.0])
+    assert scales.logarithmic([1e-4, 3e-4, 1e-3, 3e-3])
     assert not scales.logarithmic([60, 600])
     assert not scales.logarithmic([-1, 100])
     assert not scales.logarithmic([0.0, 5.0])
@@ -57,6 +60,8 @@ def test_ticks_are_the_numbers_where_they_are_few():
     assert scales.ticks(np.geomspace(1e-4, 1e-1, 20)) == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1])
     assert scales.ticks(np.arange(40.0, 141.0)) == [40, 60, 80, 100, 120, 140]
     assert [scales.short(one) for one in (480.0, 1e-5, 0.001)] == ["480", "1e-5", "0.001"]
+    assert [scales.short(one) for one in (1e-4, 3e-4, 1.25e-4)] == ["1e-4", "3e-4", "1.25e-4"]
+    assert [scales.short(one) for one in (-3e-4, 0.003, 2e6, 0.0)] == ["-3e-4", "0.003", "2e6", "0"]
 
 
 def test_a_collapsed_trial_does_not_flatten_the_others():
@@ -94,9 +99,9 @@ def test_value_curve_has_line_band_dots_and_marks(tmp_path, drawn):
 
 def test_value_curve_with_panels_zero_and_a_collapse(tmp_path, drawn):
     panels = [
-        panel([0, 1e-5, 1e-4, 1e-3], [0.97, 0.975, 0.98, 0.1], title="L1 $x$", best=2, simplest=2),
-        panel([0.1, 0.2, 0.2], [0.97, 0.975, 0.97], title="dropout", joined=False),
-        panel([], [], title="nothing"),
+        panel([0, 1e-5, 1e-4, 1e-3], [0.97, 0.975, 0.98, 0.1], label="L1 $x$", best=2, simplest=2),
+        panel([0.1, 0.2, 0.2], [0.97, 0.975, 0.97], joined=False),
+        panel([], []),
     ]
     value_curve.draw(
         tmp_path / "figure.png", panels, ACCURACY, ("T", "smallest"), INFO, [("none", 0.972)]
@@ -112,8 +117,20 @@ def test_value_curve_with_panels_zero_and_a_collapse(tmp_path, drawn):
     assert legend(drawn[0]).count("none") == 1
 
 
+@pytest.mark.parametrize(
+    "values", [[1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3], [1e-4, 3e-4, 1e-3, 3e-3], [1, 3, 5, 29]]
+)
+def test_ticks_of_three_panels_do_not_overlap(values, tmp_path, drawn):
+    panels = [panel(values, [0.97] * len(values)) for _ in range(3)]
+    value_curve.draw(tmp_path / "figure.png", panels, ACCURACY, ("T", "s"), INFO)
+    for axes in drawn[0].axes:
+        boxes = [one.get_window_extent() for one in axes.get_xticklabels()]
+        assert len(boxes) > 2
+        assert all(one.x1 < other.x0 for one, other in itertools.pairwise(boxes))
+
+
 def test_value_curve_of_one_trial_with_one_seed_and_of_a_loss(tmp_path, drawn):
-    single = value_curve.Panel("", "Width", np.array([60.0]), [np.array([0.5])], True, best=0)
+    single = value_curve.Panel("Width", np.array([60.0]), [np.array([0.5])], True, best=0)
     value_curve.draw(tmp_path / "a.png", [single], ACCURACY, ("T", "s"), INFO)
     assert "the only seed" in legend(drawn[0])
     value_curve.draw(tmp_path / "b.png", [panel([1, 2], [0.05, 2.3])], LOSS, ("T", "s"), INFO)
@@ -179,7 +196,7 @@ def test_parallel_coordinates(tmp_path, drawn):
     assert "Always" not in words
     for label in ("Width", "Rate", "Activation", "Norm", "Dropout", "Validation accuracy, %"):
         assert label in words
-    for tick in ("60", "0.0001", "tanh", "yes", "none", "failed"):
+    for tick in ("60", "1e-4", "tanh", "yes", "none", "failed"):
         assert tick in words
     best = next(line for line in drawn[0].axes[0].get_lines() if line.get_label() == "best")
     # Width 120 of 60..600; the highest of the rates; the second category; the best score.

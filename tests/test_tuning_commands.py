@@ -9,7 +9,7 @@ from PIL import Image
 
 from kerasdl import record
 from kerasdl.tuning import identity, mnist_width, regularization, search, study, trainings
-from kerasdl.tuning.trainings import Trained
+from kerasdl.tuning.training_jobs import Trained
 
 WIDTHS = ["--smallest", "2", "--largest", "5", "--step", "1", "--seeds", "2", "--epochs", "2"]
 

@@ -107,6 +107,19 @@ def test_a_metric_is_the_kept_epochs_and_the_whole_curve_is_there_too(tmp_path):
     assert found["val_accuracy"] == [(run.epoch, pytest.approx(0.95))]
 
 
+def test_what_went_on_begins_where_it_had_come(tmp_path):
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    values = {"units": 1, "tuner/initial_epoch": 4, "tuner/epochs": 10}
+    write_hparams(tmp_path, [outcome(3, values, [execution(7, 100)])], objective="val_accuracy")
+    steps = {}
+    for event in EventFileLoader(str(tmp_path / "0003-seed7" / EVENTS)).Load():
+        for value in event.summary.value:
+            steps.setdefault(value.tag, []).append(event.step)
+    assert steps["epoch_val_loss"] == [4, 5, 6, 7, 8, 9]
+    assert steps["val_accuracy"] == [9]
+
+
 def test_a_second_call_replaces_what_the_first_one_wrote(tmp_path, outcomes):
     write_hparams(tmp_path, outcomes, objective="val_accuracy")
     (tmp_path / "0001-seed0" / "notes.txt").write_text("mine")

@@ -205,6 +205,16 @@ def test_an_address_that_is_taken_is_said(tmp_path, monkeypatch):
             jobs.serve(oracle(tmp_path, "grid"))
 
 
+def test_a_member_knows_the_searches_without_keras(run_python):
+    program = (
+        "import sys\nfrom kerasdl.tuning import member\n"
+        "assert list(member.SUBJECTS) == ['mnist_width', 'regularization', 'search']\n"
+        "assert not {'keras', 'keras_tuner', 'tensorflow'} & set(sys.modules)\n"
+    )
+    done = run_python("-c", program)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_member_says_what_it_lacks(tmp_path, monkeypatch, capsys):
     for name in member.VARIABLES:
         monkeypatch.delenv(name, raising=False)

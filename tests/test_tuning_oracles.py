@@ -16,6 +16,11 @@ def space(hp):
             hp.Choice("dropout", [0.1, 0.5])
 
 
+def few(hp):
+    """Fewer settings than the first round of Hyperband wants."""
+    hp.Int("width", 60, 600, step=60)
+
+
 def narrow(hp):
     hp.Float("rate", 1e-4, 1e-1, sampling="log")
 
@@ -26,12 +31,13 @@ SEARCHES = {
     # KerasTuner's Gaussian process needs seconds a trial.
     "bayesian": (narrow, {"max_trials": 5}, 2),
     "hyperband": (space, {"max_epochs": 9}, 4),
+    "hyperband of few": (few, {"max_epochs": 10}, 4),
 }
 
 
 def oracle(folder, name):
     build, options, size = SEARCHES[name]
-    made = make_oracle(name, seed=3, **options)
+    made = make_oracle(name.split()[0], seed=3, **options)
     made.verbose, made.group_size, made.wave_size = 0, size, size
     made._set_project_dir(str(folder), "search")
     hp = made.get_space()
@@ -122,6 +128,46 @@ def test_halving_takes_the_best_of_a_round_on(tmp_path):
     assert before[third] == max(second, key=lambda name: score(made.trials[name]))
 
 
+def test_halving_goes_on_where_settings_are_fewer_than_its_first_round_wants(tmp_path):
+    made = oracle(tmp_path, "hyperband of few")
+    trials = [values for group in search(made) for _, values in group]
+    by_epochs = {}
+    for values in trials:
+        by_epochs.setdefault(values["tuner/epochs"], []).append(values["width"])
+    # 12, 4 and 2 wanted; later brackets would have no new setting.
+    assert {epochs: len(widths) for epochs, widths in by_epochs.items()} == {2: 10, 4: 4, 10: 2}
+    assert sorted(by_epochs[2]) == list(range(60, 601, 60))
+    assert set(by_epochs[10]) < set(by_epochs[4])
+
+
+@pytest.mark.parametrize("settings", [1, 2, 5])
+def test_halving_of_very_few_settings_ends_with_a_whole_training(settings, tmp_path):
+    made = make_oracle("hyperband", seed=1, max_epochs=9)
+    made.verbose, made.group_size = 0, 4
+    made._set_project_dir(str(tmp_path), "search")
+    hp = made.get_space()
+    hp.Int("width", 1, settings)
+    made.update_space(hp)
+    epochs = [values["tuner/epochs"] for group in search(made) for _, values in group]
+    assert (epochs.count(1), epochs.count(9)) == (settings, 1)
+
+
+@pytest.mark.parametrize("failures", [1, 5, 9, 10])
+def test_halving_goes_on_without_those_that_failed(failures, tmp_path):
+    made = oracle(tmp_path, "hyperband of few")
+    completed = {}
+    while group := ask(made, "worker0")[0]:
+        for trial in group:
+            values = trial.hyperparameters.values
+            bad = values["tuner/round"] == 0 and values["width"] <= 60 * failures
+            end(made, trial, "FAILED" if bad else "COMPLETED")
+            if not bad:
+                completed[values["tuner/epochs"]] = completed.get(values["tuner/epochs"], 0) + 1
+    first = 10 - failures
+    expected = {2: first, 4: min(4, first), 10: min(2, first)}
+    assert completed == {epochs: count for epochs, count in expected.items() if count}
+
+
 def test_a_worker_that_learns_waits_while_another_trains(tmp_path):
     made = oracle(tmp_path, "bayesian")
     group, _ = ask(made, "worker0")
@@ -196,5 +242,6 @@ def test_each_kind_is_its_keras_tuner_oracle(name, tmp_path):
         "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
         "hyperband": keras_tuner.oracles.HyperbandOracle,
     }
+    name = name.split()[0]
     assert isinstance(make_oracle(name, seed=1), kinds[name])
     assert make_oracle(name, seed=1, objective="val_loss").objective.direction == "min"

@@ -14,7 +14,7 @@ import tuner_fakes as fakes
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed
 from kerasdl.training.settings import Training
-from kerasdl.tuning.trainings import Rows
+from kerasdl.tuning.training_jobs import Rows
 
 TRAINING = Training(epochs=3, batch_size=16, schedule="constant")
 
@@ -203,29 +203,6 @@ def test_all_trials_may_fail(tmp_path):
     made.results_summary()
 
 
-def convolution(hp):
-    """Not packable, and compiled without a metric."""
-    layers = [keras.layers.Conv2D(hp.Int("filters", 1, 2), 3), keras.layers.Flatten()]
-    model = keras.Sequential([keras.Input(fakes.SHAPE), *layers, keras.layers.Dense(3, "softmax")])
-    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
-    return model
-
-
-def test_what_cannot_be_packed_is_trained_alone_with_a_message(tmp_path):
-    said = []
-    made = fakes.tuner(tmp_path, convolution, seeds=2, say=said.append)
-    outcomes = fakes.run(made)
-    assert [(one.status, one.packed) for one in outcomes] == [("COMPLETED", 1)] * 2
-    assert len(said) == 1
-    assert "trained one by one" in said[0]
-    assert "Conv2D" in said[0]
-    assert sorted(outcomes[0].executions[0].scores) == ["loss", "val_accuracy", "val_loss"]
-    x, y = fakes.data(30, seed=1)
-    (model,) = made.get_best_models()
-    right = (model.predict(x, verbose=0).argmax(axis=1) == y).mean()
-    assert right == max(score for one in outcomes for score in one.scores("val_accuracy"))
-
-
 class Varied(keras_tuner.HyperModel):
     """A model whose input is a vector, and whose trainings differ."""
 
@@ -300,7 +277,7 @@ def test_an_error_of_one_training_does_not_reach_the_others(tmp_path):
     outcomes = fakes.run(fakes.tuner(tmp_path, callbacks=callbacks, say=said.append), epochs=1)
     assert [one.status for one in outcomes] == ["COMPLETED", "COMPLETED", "FAILED", "COMPLETED"]
     assert outcomes[2].message == "seed 0: RuntimeError: out of memory"
-    assert said == ["trained one by one after RuntimeError: out of memory"]
+    assert said == ["4 trials", "trained one by one after RuntimeError: out of memory"]
 
 
 def test_a_fatal_error_ends_the_search(tmp_path, monkeypatch):

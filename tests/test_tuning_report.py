@@ -2,16 +2,19 @@
 
 import csv
 
+import numpy as np
 import pytest
 from tuning_fakes import IMAGES, INFO, execution, outcome, trial
 
 from kerasdl import record
+from kerasdl.reporting.figures import scales, trial_curves
 from kerasdl.reporting.findings import write_findings
 from kerasdl.tuning.ranking import Ranking
 from kerasdl.tuning.report import Winner, sections
 from kerasdl.tuning.wording import Words
 
 WIDTH = Words(noun="width", plural="widths", key="units", labels={"units": "Hidden width"})
+ACCURACY = scales.Objective("validation accuracy")
 ENVIRONMENT = record.Environment("0", "3", "2", "2", "3", "tensorflow", "cpu", "none", "float32", 2)
 
 
@@ -102,7 +105,7 @@ def test_the_winner_is_scored_once_on_the_test_images(tmp_path, winner):
     assert "its validation accuracy was 97.93 ± 0.13 %" in said
     assert "by +0.17 points" in said
     assert "models/best.keras" in said
-    assert [row["Test accuracy, %"] for row in rows(section.tables[0])] == pytest.approx(
+    assert [row["Test accuracy (%)"] for row in rows(section.tables[0])] == pytest.approx(
         [98.1, 98.2, 98.0]
     )
 
@@ -116,7 +119,7 @@ def test_all_trials_are_in_the_csv_file(tmp_path):
     assert [row["Rank"] for row in table] == ["1.0", "2.0", "3.0", ""]
     assert [row["Hidden width"] for row in table] == ["180", "120", "60", "240"]
     assert float(table[0]["val_accuracy"]) == pytest.approx(0.98, abs=1e-6)
-    assert float(table[0]["val_accuracy, deviation"]) == pytest.approx(0.001, abs=1e-5)
+    assert float(table[0]["val_accuracy deviation"]) == pytest.approx(0.001, abs=1e-5)
     assert float(table[0]["loss"]) == pytest.approx(2 * float(table[0]["val_loss"]))
     assert table[0]["Epochs kept"] == "6 6 6"
     assert [row["Seeds"] for row in table] == ["3", "3", "3", "0"]
@@ -131,14 +134,58 @@ def test_all_trials_are_in_the_csv_file(tmp_path):
     assert record.read_findings(tmp_path / "results.json").sections == list(found.values())
 
 
-def test_several_searches_fit_in_one_report(tmp_path):
-    found = []
-    for prefix in ("mnist-", "gurmukhi-"):
-        found += made(tmp_path, widths(), axis="units", prefix=prefix).values()
-    assert found[0].title == "MNIST: What the search found"
-    written(tmp_path, found)
-    assert (tmp_path / "mnist-trials.csv").is_file()
-    assert (tmp_path / "figures" / "gurmukhi-value-curve.png").is_file()
+def test_columns_have_no_commas_and_deviations_no_rounding(tmp_path, winner):
+    outcomes = [trial(0, {"units": 60}, [41, 41, 41]), trial(1, {"units": 70}, [40, 42, 44])]
+    outcomes[0].executions[1].scores["val_loss"] += 1e-16
+    found = made(tmp_path, outcomes, axis="units", winner=winner)
+    tables = [table for section in found.values() for table in section.tables]
+    assert not [title for table in tables for title in table.columns if "," in title]
+    every = {row["Trial"]: row for row in rows(found["All trials"].tables[0])}
+    assert every["0000"]["val_loss deviation"] == every["0000"]["val_accuracy deviation"] == 0
+    assert every["0001"]["val_loss deviation"] > 0
+    assert "share the time equally" in found["All trials"].tables[0].note
+
+
+def test_trials_trained_together_share_the_order(tmp_path):
+    together = "widths trained together share the order of the images"
+    assert together in made(tmp_path, widths())["What the search found"].text[2]
+    alone = [trial(0, {"units": 60}, [40]), trial(1, {"units": 70}, [41])]
+    assert together not in " ".join(made(tmp_path, alone)["What the search found"].text)
+
+
+def halving():
+    """Three settings of a round, one of which went on."""
+    first = {"tuner/epochs": 2, "tuner/initial_epoch": 0, "tuner/round": 0}
+    later = {"tuner/epochs": 8, "tuner/initial_epoch": 2, "tuner/round": 1}
+    return [
+        trial(0, {"units": 60, **first}, [60, 61, 62]),
+        trial(1, {"units": 120, **first}, [50, 51, 52]),
+        trial(2, {"units": 180, **first}, [70, 71, 72]),
+        trial(3, {"units": 120, **later, "tuner/trial_id": "0001"}, [40, 41, 42]),
+    ]
+
+
+def test_of_a_halving_each_setting_has_its_longest_training(tmp_path, monkeypatch):
+    drawn = {}
+    draw = trial_curves.draw
+    monkeypatch.setattr(
+        trial_curves, "draw", lambda path, curves, *rest: drawn.update(curves=curves) or True
+    )
+    found = made(tmp_path, halving(), axis="units")
+    said = found["What the search found"].text[0]
+    assert said.startswith("Width 120 has the highest validation accuracy")
+    assert "2 other widths" in said
+    best = rows(found["What the search found"].tables[0])
+    assert [row["Width"] for row in best] == ["width 120", "width 60", "width 180"]
+    table = rows(found["All trials"].tables[0])
+    assert [row["Trial"] for row in table] == ["0003", "0000", "0002", "0001"]
+    assert [row["Rank"] for row in table] == [1, 2, 3, None]
+    assert [row["Status"] for row in table] == [*["completed"] * 3, "went on"]
+    assert [row["Epochs kept"] for row in table] == ["8 8 8", "6 6 6", "6 6 6", "6 6 6"]
+    assert "Failed trials" not in found
+    longest = drawn["curves"][0]
+    assert np.isnan(longest.values).tolist() == [True, True, *[False] * 6]
+    assert draw(tmp_path / "curves.png", drawn["curves"], ACCURACY, "Width", INFO)
 
 
 def test_all_failed(tmp_path):

@@ -92,6 +92,13 @@ BAD = {
     "step": ("[training.epochs]\nmin = 1\nmax = 6\nstep = 0", "step > 0"),
     "half a step": ("[training.epochs]\nmin = 1\nmax = 6\nstep = 0.5", "a whole step"),
     "log": ("[training.learning_rate]\nmin = 0\nmax = 1.0\nsampling = 'log'", "log takes min > 0"),
+    "infinite": ("[training.learning_rate]\nmin = 0.1\nmax = inf", "finite numbers"),
+    "no number": ("[training.learning_rate]\nmin = nan\nmax = 0.1", "finite numbers"),
+    "no step": ("[training.learning_rate]\nmin = 0.1\nmax = 1.0\nstep = nan", "finite numbers"),
+    "many": (
+        "[training.epochs]\nmin = 1\nmax = 9000000",
+        "1000000 whole numbers; give a larger step",
+    ),
     "mixed": ("[settings.units]\nvalues = [1, 'a']", "values of one type"),
     "twice": ("[training.epochs]\nvalues = [1, 2, 1]", "each value once"),
     "unknown": ("[training.epochs]\nvalue = [1]", "value"),

@@ -15,6 +15,8 @@ SEARCHES = {
     "grid": {"algorithm": "grid"},
     "random": {"algorithm": "random", "max_trials": 5, "build": fakes.two},
     "hyperband": {"algorithm": "hyperband", "max_epochs": 3, "build": fakes.two},
+    # Four settings, where the first round wants five.
+    "hyperband of few": {"algorithm": "hyperband", "max_epochs": 4},
 }
 
 
@@ -236,6 +238,58 @@ def test_a_folder_that_is_deleted_meanwhile_is_no_silent_loss(tmp_path, monkeypa
     again = fakes.tuner(tmp_path, group_size=2, callbacks=fitted, overwrite=True)
     assert fakes.table(fakes.run(again)) == whole
     assert len(fitted.titles) == 2
+
+
+@pytest.mark.parametrize("damage", ["COMPLETED without a training", "another trial", "one less"])
+def test_a_group_that_is_not_what_was_asked_is_trained_anew(damage, tmp_path, monkeypatch):
+    fakes.pretend(monkeypatch)
+    whole = fakes.table(fakes.run(fakes.tuner(tmp_path, group_size=2)))
+    path = sorted((tmp_path / "search" / "groups").iterdir())[1]
+    group = json.loads(path.read_text())
+    if damage == "another trial":
+        group["outcomes"][1]["trial_id"] = "0001"
+    elif damage == "one less":
+        del group["outcomes"][1]
+    else:
+        group["outcomes"][1]["executions"] = []
+    path.write_text(json.dumps(group))
+    fitted = fakes.Fitted()
+    again = fakes.run(fakes.tuner(tmp_path, group_size=2, callbacks=fitted))
+    assert fakes.table(again) == whole
+    assert fitted.titles == ["trial 0002 and 1 more"]
+
+
+def test_only_its_own_leftovers_are_removed(tmp_path):
+    store = Store(tmp_path, {})
+    (tmp_path / "groups").mkdir()
+    (tmp_path / "trial_0000").mkdir()
+    own = [".search.a1_b2c3d.json", "groups/.0000-ab.abcdefgh.json"]
+    own += ["trial_0000/.checkpoint.abcdefgh.weights.h5"]
+    others = [".gitignore", "groups/.nfs0001", ".notes.txt", ".half.abcdefgh.txt"]
+    for name in [*own, *others]:
+        (tmp_path / name).write_text("")
+    (tmp_path / ".folder.abcdefgh.json").mkdir()
+    store.tidy()
+    assert not any((tmp_path / name).exists() for name in own)
+    assert all((tmp_path / name).exists() for name in [*others, ".folder.abcdefgh.json"])
+
+
+@pytest.mark.parametrize("damage", ["empty", "text", "half", "a bit"])
+def test_a_damaged_state_is_said(damage, tmp_path):
+    store = Store(tmp_path, {})
+    store.put_state("0001", 5, [np.arange(300, dtype=np.int64)])
+    path = tmp_path / "states" / "0001-5.npz"
+    content = path.read_bytes()
+    middle = len(content) // 2
+    damaged = {
+        "empty": b"",
+        "text": b"no state",
+        "half": content[:middle],
+        "a bit": content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+    }
+    path.write_bytes(damaged[damage])
+    with pytest.raises(ValueError, match=r"0001-5\.npz, from which a trial goes on, is damaged"):
+        store.get_state("0001", 5)
 
 
 def test_states_come_back_as_they_were(tmp_path):

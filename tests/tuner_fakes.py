@@ -7,6 +7,7 @@ import numpy as np
 from kerasdl.tuning import identity, trainings
 from kerasdl.tuning.oracles import make_oracle
 from kerasdl.tuning.packed_tuner import PackedTuner
+from kerasdl.tuning.training_jobs import Trained
 
 SHAPE = (6, 6, 1)
 
@@ -47,6 +48,14 @@ def two(hp):
     """A space of a width and a learning rate."""
     rate = hp.Float("rate", 1e-3, 1e-1, sampling="log")
     return perceptron(hp.Int("width", 2, 9), rate)
+
+
+def convolution(hp):
+    """Not packable, and compiled without a metric."""
+    layers = [keras.layers.Conv2D(hp.Int("filters", 1, 2), 3), keras.layers.Flatten()]
+    model = keras.Sequential([keras.Input(SHAPE), *layers, keras.layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    return model
 
 
 def tuner(folder, build=widths, algorithm="grid", *, seed=1, objective="val_accuracy", **options):
@@ -119,5 +128,5 @@ def _train(jobs, examples, validation, *, callbacks, **options):
                 history.setdefault(name, []).append(score)
         right = np.arange(len(validation)) < score * len(validation)
         last = len(history["loss"]) - 1
-        results.append(trainings.Trained(history, last, right, None, 0.1, len(jobs)))
+        results.append(Trained(history, last, right, None, 0.1, len(jobs)))
     return results

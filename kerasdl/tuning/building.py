@@ -8,7 +8,7 @@ import keras_tuner
 import msgspec
 
 from kerasdl.training.settings import Training
-from kerasdl.tuning.trainings import Job
+from kerasdl.tuning.training_jobs import Job
 
 
 class Built(NamedTuple):

@@ -84,16 +84,17 @@ def _session(outcome: Outcome, execution: Execution | None) -> Iterator[tuple[in
 
     values = {key: _plain(value) for key, value in outcome.values.items()}
     yield 0, summary_v2.hparams_pb(values, trial_id=outcome.trial_id, start_time_secs=0.0)
+    first = outcome.initial_epoch
     failed = outcome.status == "FAILED" or execution is None or execution.error is not None
     if execution is not None:
         for key, history in execution.history.items():
             for epoch, value in enumerate(history):
                 if value is not None and math.isfinite(value):
-                    yield epoch, _scalar(f"epoch_{key}", value)
+                    yield first + epoch, _scalar(f"epoch_{key}", value)
         if not failed:
             for name, value in execution.scores.items():
                 if math.isfinite(value):
-                    yield execution.epoch, _scalar(name, value)
+                    yield first + execution.epoch, _scalar(name, value)
     status = api_pb2.STATUS_FAILURE if failed else api_pb2.STATUS_SUCCESS
     end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=outcome.seconds)
     summary = summary_v2.hparams_pb({}, start_time_secs=0.0)

@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 from kerasdl import __version__
+from kerasdl.training.packed import packable
 from kerasdl.training.settings import Training
 from kerasdl.tuning.building import check_model
-from kerasdl.tuning.trainings import Rows, forget
+from kerasdl.tuning.training_jobs import Rows
+from kerasdl.tuning.trainings import forget
 
 if TYPE_CHECKING:
     from kerasdl.tuning.packed_tuner import PackedTuner
@@ -91,10 +93,13 @@ def check_rows(x: Any, y: Any, name: str) -> Rows:
 def suggest_group_size(tuner: "PackedTuner") -> int:
     """Returns how many trials of the largest model in the space there is room for.
 
+    One where the default model cannot be packed: nothing is won by a group, and a search that
+    is killed would lose all of it.
+
     Args:
         tuner: With its oracle, hypermodel and seeds.
     """
-    largest = 0
+    largest, alone = 0, False
     for corner in (None, 0, -1):
         hp = tuner.space.copy()
         if corner is not None:
@@ -102,10 +107,14 @@ def suggest_group_size(tuner: "PackedTuner") -> int:
                 hp.values[one.name] = [*getattr(one, "values", [one.default])][corner]
         try:
             hp.ensure_active_values()
-            largest = max(largest, int(tuner.hypermodel.build(hp).count_params()))
+            model = tuner.hypermodel.build(hp)
+            largest = max(largest, int(model.count_params()))
+            alone = alone or (corner is None and packable(model) is not None)
         except Exception:  # no combination that can be built: the default one could
             continue
     forget()
+    if alone:
+        return 1
     # Weights, two moving averages, gradient, Keras's copy and the best epoch's, float32.
     room = GROUP_BYTES // max(1, largest * 4 * 6)
     size = max(1, min(room, GROUP_MODELS) // len(tuner.seeds))

@@ -16,6 +16,7 @@ from pathlib import Path
 from kerasdl import recipe
 from kerasdl.studies import experiment_command
 from kerasdl.tuning.jobs import VARIABLES, end_with_parent
+from kerasdl.tuning.subjects import SUBJECTS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -73,7 +74,6 @@ def _take_part(options: argparse.Namespace) -> None:
     dataset = load_whole(plan.data, options.data, console)
     start_keras()
     from kerasdl.tuning import study
-    from kerasdl.tuning.subjects import SUBJECTS
 
     subject = SUBJECTS[str(app)](plan)
     parts = divide(dataset, plan.data)
@@ -86,10 +86,10 @@ def _take_part(options: argparse.Namespace) -> None:
 
 
 def _known(app: object, folder: Path) -> str:
-    names = ("mnist_width", "regularization", "search")
-    if app not in names:
+    if app not in SUBJECTS:
+        names = ", ".join(SUBJECTS)
         raise ValueError(
-            f"{folder / 'recipe.toml'} must be of a search: {', '.join(names)}. Received: {app!r}"
+            f"{folder / 'recipe.toml'} must be of a search: {names}. Received: {app!r}"
         )
     return str(app)
 

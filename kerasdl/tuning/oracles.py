@@ -19,6 +19,7 @@ from typing import Any, Literal
 import keras_tuner
 
 from kerasdl import files
+from kerasdl.tuning.halving import Hyperband
 
 Algorithm = Literal["grid", "random", "bayesian", "hyperband"]
 
@@ -66,7 +67,7 @@ _ORACLES = {
     "grid": Grid,
     "random": keras_tuner.oracles.RandomSearchOracle,
     "bayesian": Bayesian,
-    "hyperband": keras_tuner.oracles.HyperbandOracle,
+    "hyperband": Hyperband,
 }
 
 
@@ -169,7 +170,7 @@ def make_oracle(
     Args:
         algorithm: "grid" (all combinations, in order), "random", "bayesian" (a Gaussian process
             over the finished trials) or "hyperband" (Li et al. 2018, JMLR 18(185), "Hyperband":
-            many short trainings, of which the best go on).
+            many short trainings, of which the best go on), see `halving`.
         objective: What a trial is judged by: "val_accuracy" or "val_loss".
         seed: Decides the trials, > 0 (KerasTuner takes 0 for "any").
         max_trials: The most trials; None for all of a grid, and 10 of "random" and "bayesian".

@@ -1,6 +1,7 @@
 """What became of the trials of a search, and the files in which it survives a kill."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -60,9 +61,19 @@ class Outcome(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     packed: int
     executions: list[Execution]
 
+    @property
+    def initial_epoch(self) -> int:
+        """How many epochs an earlier trial trained it for, from which it went on."""
+        return int(self.values.get("tuner/initial_epoch", 0))
+
     def scores(self, metric: str) -> list[float]:
         """Returns one number a seed, e.g. of "val_accuracy"."""
         return [execution.scores[metric] for execution in self.executions]
+
+
+def own(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the hyper-parameters without the notes that KerasTuner's Hyperband adds."""
+    return {key: one for key, one in values.items() if not key.startswith("tuner/")}
 
 
 def pack_answers(right: npt.NDArray[np.bool_]) -> str:

@@ -32,13 +32,14 @@ from kerasdl import files
 from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning import building, trainings
+from kerasdl.tuning.announcement import announcement
 from kerasdl.tuning.identity import check_options, check_rows, describe, suggest_group_size
 from kerasdl.tuning.oracles import Grouping, explore, write_json
 from kerasdl.tuning.outcomes import Execution, Outcome
 from kerasdl.tuning.results import outcome_of
 from kerasdl.tuning.states import get_state, set_state
 from kerasdl.tuning.store import Store
-from kerasdl.tuning.trainings import Rows
+from kerasdl.tuning.training_jobs import MakeCallbacks, Rows
 
 IDLE_SECONDS = 0.2
 """How long to wait where the oracle waits for other processes' results."""
@@ -62,14 +63,15 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             compiled model. It may have a method `training(hp)` that returns the
             `kerasdl.training.settings.Training` of a trial (augmentation, epochs, patience).
         seeds: Trainings of each trial, with the seeds `seed`, `seed + 1`, ... of first
-            weights and dropout; the order of the images is `seed`'s for all.
+            weights and dropout. Packed ones share the order of the images, that of `seed`;
+            each of the others has that of its own seed.
         seed: The first seed, >= 0.
         keep: "last" scores a training by its last epoch and keeps its weights; "best" by its
             best epoch on the validation images, by the objective, as KerasTuner does.
         group_size: The most trials of a group; None for as many as memory suggests.
         processes: How many processes share the search: each gets the smaller groups.
         say: Takes a sentence for the user; prints by default.
-        callbacks: Makes Keras callbacks of a group's training, see `trainings.MakeCallbacks`.
+        callbacks: Makes Keras callbacks of a group's training, see `training_jobs.MakeCallbacks`.
         directory, project_name, overwrite: As of `keras_tuner.Tuner`.
 
     Raises:
@@ -87,7 +89,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         group_size: int | None = None,
         processes: int = 1,
         say: Callable[[str], None] = print,
-        callbacks: trainings.MakeCallbacks | None = None,
+        callbacks: MakeCallbacks | None = None,
         directory: str | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
@@ -154,6 +156,8 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
 
             serve(self.oracle)
             return
+        if (announced := announcement(self)) and not self._is_worker():
+            self._say(announced)
         self.on_search_begin()
         while True:
             trials, status = self._next_group()

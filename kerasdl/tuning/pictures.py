@@ -10,7 +10,7 @@ from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import parallel, scales, trial_curves, value_curve
 from kerasdl.sections import Figure
 from kerasdl.tuning import wording
-from kerasdl.tuning.outcomes import Outcome
+from kerasdl.tuning.outcomes import own
 from kerasdl.tuning.ranking import Ranking, Trial, size_of
 from kerasdl.tuning.wording import Words
 
@@ -32,26 +32,23 @@ class Pictures:
         info: The data.
         ranking: All trials.
         words: What trials and hyper-parameters are called.
-        prefix: Goes before the files' names.
     """
 
-    def __init__(
-        self, folder: Path, info: DatasetInfo, ranking: Ranking, words: Words, prefix: str
-    ) -> None:
-        self._folder, self._info, self._prefix = folder, info, prefix
+    def __init__(self, folder: Path, info: DatasetInfo, ranking: Ranking, words: Words) -> None:
+        self._folder, self._info = folder, info
         self._ranking, self._words = ranking, words
         self._objective = objective(ranking)
         self._simplest = _simplest(ranking, words)
         kind = "smallest" if words.key is not None else "fewest parameters"
         self._mark = f"{kind} among best and tied"
 
-    def against_values(self, axis: str | Sequence[str] | None, group: str | None) -> list[Figure]:
+    def against_values(self, axis: str | Sequence[str] | None) -> list[Figure]:
         """Draws the objective against one or several hyper-parameters; see `report.sections`."""
         axes = [axis] if isinstance(axis, str) else list(axis or ())
-        panels = [panel for one in axes for panel in self._panels(one, group)]
+        panels = [self._panel(one) for one in axes]
         if not any(len(panel.values) for panel in panels):
             return []
-        file = f"figures/{self._prefix}value-curve.png"
+        file = "figures/value-curve.png"
         label = self._words.label(axes[0])
         against = f"{label[:1].lower()}{label[1:]}" if len(axes) == 1 else "each hyper-parameter"
         title = f"{self._objective.name.capitalize()} against {against}"
@@ -80,37 +77,23 @@ class Pictures:
             )
         ]
 
-    def _panels(self, axis: str, group: str | None) -> list[value_curve.Panel]:
-        having = [one for one in self._ranking.outcomes if size_of(one, axis) is not None]
-        kinds = list(dict.fromkeys(one.values.get(group) for one in having)) if group else [None]
-        return [
-            self._panel(
-                axis, group, kind, [o for o in having if not group or o.values.get(group) == kind]
-            )
-            for kind in kinds
-        ]
-
-    def _panel(
-        self, axis: str, group: str | None, kind: Any, outcomes: Sequence[Outcome]
-    ) -> value_curve.Panel:
-        trials = [
-            trial for trial in self._ranking.trials if any(trial.outcome is o for o in outcomes)
-        ]
+    def _panel(self, axis: str) -> value_curve.Panel:
+        ranking = self._ranking
+        trials = [one for one in ranking.trials if size_of(one.outcome, axis) is not None]
         trials.sort(key=lambda trial: size_of(trial.outcome, axis) or 0.0)
         values = [size_of(trial.outcome, axis) or 0.0 for trial in trials]
         others = {
-            tuple((k, v) for k, v in one.outcome.values.items() if k != axis) for one in trials
+            tuple((k, v) for k, v in own(one.outcome.values).items() if k != axis) for one in trials
         }
-        completed = {id(trial.outcome) for trial in trials}
+        failed = [size_of(outcome, axis) for outcome in ranking.failed]
         return value_curve.Panel(
-            title="" if group is None else wording.value(kind),
             label=self._words.label(axis),
             values=np.array(values, np.float64),
             scores=[np.array(list(trial.scores.values())) for trial in trials],
             joined=len(others) == 1 and len(set(values)) == len(values),
-            best=_place(trials, self._ranking.trials[0] if self._ranking.trials else None),
+            best=_place(trials, ranking.trials[0] if ranking.trials else None),
             simplest=_place(trials, self._simplest),
-            failed=[size_of(o, axis) or 0.0 for o in outcomes if id(o) not in completed],
+            failed=[size for size in failed if size is not None],
         )
 
     def learning_curves(self) -> list[Figure]:
@@ -123,7 +106,9 @@ class Pictures:
                 name=self._words.name(trial.outcome.values),
                 values=trial_curves.mean_curve(
                     [
-                        run.history.get(self._ranking.objective, [])
+                        # What went on begins where the trial before it ended.
+                        [None] * trial.outcome.initial_epoch
+                        + run.history.get(self._ranking.objective, [])
                         for run in trial.outcome.executions
                     ]
                 ),
@@ -133,7 +118,7 @@ class Pictures:
             for trial, value in zip(trials, values, strict=True)
         ]
         shade = self._words.label(key) if by_value and key is not None else "Rank (1 is best)"
-        file = f"figures/{self._prefix}trial-curves.png"
+        file = "figures/trial-curves.png"
         if not trial_curves.draw(self._folder / file, curves, self._objective, shade, self._info):
             return []
         return [
@@ -153,18 +138,18 @@ class Pictures:
 
     def parallel_coordinates(self) -> list[Figure]:
         """Draws the parallel coordinates, where trials differ in two hyper-parameters or more."""
-        outcomes, trials = self._ranking.outcomes, self._ranking.trials
+        outcomes, trials = self._ranking.settled, self._ranking.trials
         if not trials:
             return []
         means = {id(trial.outcome): trial.spread.mean for trial in trials}
-        keys = list(dict.fromkeys(key for one in outcomes for key in wording.own(one.values)))
+        keys = list(dict.fromkeys(key for one in outcomes for key in own(one.values)))
         axes = [
             parallel.Axis(self._words.label(key), [_plain(one.values.get(key)) for one in outcomes])
             for key in keys
         ]
         best = next(i for i, one in enumerate(outcomes) if one is trials[0].outcome)
         scores = [means.get(id(one)) for one in outcomes]
-        file = f"figures/{self._prefix}parallel.png"
+        file = "figures/parallel.png"
         path = self._folder / file
         if not parallel.draw(path, axes, scores, best, self._objective, self._info):
             return []

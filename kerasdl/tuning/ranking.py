@@ -11,9 +11,10 @@ last and unadjusted, the one against which the choice of the best flatters it mo
 **The best is chosen by the scores it is compared on.** Of equal trials the luckiest leads,
 its score flatters it and the p-values are too small (the winner's curse). That both tests
 must pass, and that the p of the seeds is adjusted too (in `statistics` it is not), works
-against this. In 200 simulated searches each of 10 or 40 equal trials, 3 or 5 seeds and 5000
-images, a given trial was wrongly called worse in at most 2 %, some trial in 8 to 15 %. So the
-truly best trial is nearly always the best or tied with it, and `tied` errs towards too many.
+against this. In 1000 simulated searches each of 10 or 40 equal trials, 3 or 5 seeds and 5000
+images (`python benchmarks/ranking.py`), a given trial was wrongly called worse in 0.1 to 1.2 %,
+some trial in 4 to 15 %. So the truly best trial is nearly always the best or tied with it, and
+`tied` errs towards too many.
 With one or two seeds only the images' noise is tested, and the truly best is easily missed.
 
 A loss has no right and wrong images to flip: there the seeds alone are tested, and below
@@ -29,7 +30,7 @@ import numpy.typing as npt
 
 from kerasdl.evaluation.significance import paired_t, sign_flip, spread
 from kerasdl.record import Spread
-from kerasdl.tuning.outcomes import Execution, Outcome
+from kerasdl.tuning.outcomes import Execution, Outcome, own
 
 LEVEL = 0.05
 OBJECTIVES = ("val_accuracy", "val_loss")
@@ -65,7 +66,8 @@ class Ranking:
     """The trials of a search, best first.
 
     A trial is ranked if it was completed and has the objective for every seed. One with
-    a seed that failed is not: the mean over its lucky seeds would compete.
+    a seed that failed is not: the mean over its lucky seeds would compete. Of successive
+    halving a setting is ranked by its longest training alone.
 
     Args:
         outcomes: The trials in the order in which they were made.
@@ -74,7 +76,9 @@ class Ranking:
 
     Attributes:
         trials: Completed trials by the mean of the objective; of equal ones the earlier first.
-        failed: The others, in their order.
+        failed: Those that could not be ranked, in their order.
+        went_on: Those of successive halving that went on in a later trial, in their order.
+        settled: All trials but these, in their order.
 
     Raises:
         ValueError: If the objective is another, or there is no validation image.
@@ -92,11 +96,14 @@ class Ranking:
         self.outcomes = list(outcomes)
         self.objective, self.validation = objective, validation
         self.minimised = objective == "val_loss"
-        scores = [_scores(outcome, objective) for outcome in self.outcomes]
+        last = {id(outcome) for outcome in _longest(self.outcomes)}
+        self.settled = [outcome for outcome in self.outcomes if id(outcome) in last]
+        self.went_on = [outcome for outcome in self.outcomes if id(outcome) not in last]
+        scores = [_scores(outcome, objective) for outcome in self.settled]
         self.failed = [
-            outcome for outcome, one in zip(self.outcomes, scores, strict=True) if one is None
+            outcome for outcome, one in zip(self.settled, scores, strict=True) if one is None
         ]
-        ranked = [(o, one) for o, one in zip(self.outcomes, scores, strict=True) if one is not None]
+        ranked = [(o, one) for o, one in zip(self.settled, scores, strict=True) if one is not None]
         # Scores come from float32, whose last digits must not decide between equal trials.
         ranked.sort(key=lambda pair: -self._sign * round(_mean(pair[1]), 7))
         others = len(ranked) - 1
@@ -193,6 +200,17 @@ def size_of(outcome: Outcome, key: str | None) -> float | None:
     """Returns a numeric hyper-parameter, or for None the parameters; None where there is none."""
     value = outcome.parameters if key is None else outcome.values.get(key)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _longest(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Returns of successive halving each setting's longest training, of other searches all."""
+    found: dict[str, Outcome] = {}
+    for outcome in outcomes:
+        epochs = outcome.values.get("tuner/epochs")
+        key = outcome.trial_id if epochs is None else repr(sorted(own(outcome.values).items()))
+        if key not in found or epochs > found[key].values["tuner/epochs"]:
+            found[key] = outcome
+    return list(found.values())
 
 
 def _scores(outcome: Outcome, objective: str) -> dict[int, float] | None:

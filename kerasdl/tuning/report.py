@@ -50,9 +50,7 @@ def sections(
     *,
     words: Words,
     axis: str | Sequence[str] | None = None,
-    group: str | None = None,
     winner: Winner | None = None,
-    prefix: str = "",
 ) -> list[Section]:
     """Returns the sections of one search and draws their figures into `folder`/figures.
 
@@ -62,34 +60,24 @@ def sections(
         ranking: All trials.
         words: What trials and hyper-parameters are called.
         axis: The numeric hyper-parameters that have a value curve, one panel each.
-        group: A hyper-parameter whose values have a panel each in the curve of one axis.
         winner: The trial trained again; None where there was none.
-        prefix: Goes before the names of tables and figures, e.g. "gurmukhi-", where a
-            report has several searches; then the data's title goes before the headings.
 
     Returns:
         What was found; the winner; failed trials, where there are any; all trials.
     """
-    heading = f"{info.title}: " if prefix else ""
-    drawn = pictures.Pictures(Path(folder), info, ranking, words, prefix)
-    found = [_found(ranking, words, heading, prefix, drawn.against_values(axis, group))]
+    drawn = pictures.Pictures(Path(folder), info, ranking, words)
+    found = [_found(ranking, words, drawn.against_values(axis))]
     if winner is not None:
-        found.append(_winner(info, ranking, words, heading, prefix, winner))
+        found.append(_winner(info, ranking, words, winner))
     if ranking.failed:
-        found.append(trial_tables.failed(ranking, words, heading, prefix))
+        found.append(trial_tables.failed(ranking, words))
     if ranking.outcomes:
         figures = [*drawn.learning_curves(), *drawn.parallel_coordinates()]
-        found.append(trial_tables.every(ranking, words, heading, prefix, figures))
+        found.append(trial_tables.every(ranking, words, figures))
     return found
 
 
-def _found(
-    ranking: Ranking,
-    words: Words,
-    heading: str,
-    prefix: str,
-    figures: list[Figure],
-) -> Section:
+def _found(ranking: Ranking, words: Words, figures: list[Figure]) -> Section:
     said = [wording.sentence(ranking, words), one_seed.sentence(ranking, words)]
     said.append(_how(ranking, words) if ranking.trials else None)
     rows: Rows = []
@@ -107,10 +95,10 @@ def _found(
                 round(trial.outcome.seconds, 1),
             ]
         )
-    unit = "" if ranking.minimised else ", %"
+    unit = "" if ranking.minimised else " (%)"
     more = len(ranking.trials) - len(rows)
     table = Table(
-        name=f"{prefix}best-trials",
+        name="best-trials",
         title=f"The best {words.plural}",
         columns=[
             words.noun.capitalize(),
@@ -122,12 +110,13 @@ def _found(
         ],
         rows=rows,
         note="Mean ± standard deviation over the seeds. p: that the best is no better, times "
-        "the number of others; tied from 0.05. Seconds: the share of the wall time of training."
+        "the number of others; tied from 0.05. Seconds: the share of the wall time of training; "
+        "trials trained together share it equally."
         + (f" {more} more are in the table of all trials." if more else ""),
         digits=1,
     )
     return Section(
-        title=f"{heading}What the search found",
+        title="What the search found",
         text=[one for one in said if one],
         tables=[table] if rows else [],
         figures=figures,
@@ -143,18 +132,22 @@ def _how(ranking: Ranking, words: Words) -> str:
     if len(ranking.seeds) >= 3:
         tests.append("over the seeds (a paired t-test)")
     tested = f"{' and '.join(tests)}, adjusted for the number of comparisons"
+    together = any(trial.outcome.packed > 1 for trial in ranking.trials)
+    order = (
+        f"; {words.plural} trained together share the order of the images, so that this part of "
+        "the noise is not in the spread"
+    )
     return (
         f"Each {words.noun} was trained {times} and scored on the same "
-        f"{text.count(ranking.validation)} validation images; the search saw no test image. "
+        f"{text.count(ranking.validation)} validation images; the search saw no test image"
+        f"{order if together and seeds > 1 else ''}. "
         f"Tied means: not worse than the best beyond noise, {tested if tests else 'not tested'}. "
         "The best is chosen by the scores it is compared on, so its score is "
         "a little too good, and differences near the limit deserve no trust."
     )
 
 
-def _winner(
-    info: DatasetInfo, ranking: Ranking, words: Words, heading: str, prefix: str, winner: Winner
-) -> Section:
+def _winner(info: DatasetInfo, ranking: Ranking, words: Words, winner: Winner) -> Section:
     found = spread(list(winner.test_accuracy))
     # Of the mean over seeds that answer the same images: more seeds do not make it smaller.
     error = math.sqrt(found.mean * (1 - found.mean) / max(1, info.test))
@@ -178,13 +171,13 @@ def _winner(
     if winner.model is not None:
         said.append(f"The model of the first seed is {winner.model}.")
     table = Table(
-        name=f"{prefix}winner",
+        name="winner",
         title=f"{name[:1].upper()}{name[1:]} on the test images",
-        columns=["Seed", "Test accuracy, %", "Epochs", "Parameters"],
+        columns=["Seed", "Test accuracy (%)", "Epochs", "Parameters"],
         rows=[
             [str(seed), 100 * accuracy, winner.epochs, winner.parameters]
             for seed, accuracy in zip(winner.seeds, winner.test_accuracy, strict=True)
         ],
         digits=2,
     )
-    return Section(title=f"{heading}The winner on the test set", text=said, tables=[table])
+    return Section(title="The winner on the test set", text=said, tables=[table])

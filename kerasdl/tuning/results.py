@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kerasdl.tuning.outcomes import Execution, Outcome, pack_answers
-from kerasdl.tuning.trainings import Trained
+from kerasdl.tuning.training_jobs import Trained
 
 
 def outcome_of(

@@ -1,5 +1,6 @@
 """A search space as a person writes it: TOML tables of values or ranges."""
 
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -8,6 +9,9 @@ import msgspec
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.training.settings import Training
+
+MOST = 10**6
+"""The most whole numbers of a range."""
 
 Value = bool | int | float | str | tuple[int, ...]
 
@@ -42,6 +46,9 @@ class Axis(recipe.Struct, frozen=True, kw_only=True):
             return None
         assert self.min is not None
         assert self.max is not None
+        numbers = (self.min, self.max, *([] if self.step is None else [self.step]))
+        if not all(map(math.isfinite, numbers)):
+            return f"expected finite numbers. Received: {', '.join(map(str, numbers))}"
         if self.min >= self.max:
             return f"expected min < max. Received: {self.min} and {self.max}"
         if self.step is not None and self.step <= 0:
@@ -51,6 +58,10 @@ class Axis(recipe.Struct, frozen=True, kw_only=True):
             return f"expected a whole step between whole numbers. Received: {self.step}"
         if self.sampling == "log" and (self.min <= 0 or self.step is not None):
             return "sampling = log takes min > 0 and no step"
+        count = (self.max - self.min) // (self.step or 1) + 1
+        if whole and self.sampling == "linear" and count > MOST:
+            # KerasTuner lists them all.
+            return f"expected at most {MOST} whole numbers; give a larger step. Received: {count}"
         return None
 
     def ends(self) -> list[Any]:

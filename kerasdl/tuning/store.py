@@ -1,7 +1,10 @@
 """The files of a search: what it is, its finished groups, and states to go on from."""
 
 import hashlib
+import re
 import shutil
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,10 @@ from kerasdl.tuning.states import State
 
 Asked = Sequence[tuple[str, Mapping[str, Any]]]
 """The ids of trials and the values that the oracle gave them; a build may ask for more."""
+
+
+_LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.(json|weights\.h5)")
+"""The temporary names of `files.atomic_path`."""
 
 
 class _Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,14 +92,18 @@ class Store:
             group = msgspec.json.decode(path.read_bytes(), type=_Group)
         except (msgspec.DecodeError, FileNotFoundError):
             return  # not a whole file of ours: trained anew
-        for one, outcome in zip(group.asked, group.outcomes, strict=False):
-            self._found[_key(*one)] = outcome
+        if len(group.asked) != len(group.outcomes):
+            return
+        if all(_answers(*pair) for pair in zip(group.asked, group.outcomes, strict=True)):
+            for one, outcome in zip(group.asked, group.outcomes, strict=True):
+                self._found[_key(*one)] = outcome
 
     def get_state(self, trial_id: str, seed: int) -> State:
         """Returns the state in which the training of a trial ended.
 
         Raises:
             FileNotFoundError: If there is none.
+            ValueError: If it is damaged.
         """
         path = self._state(trial_id, seed)
         if not path.is_file():
@@ -100,8 +111,15 @@ class Store:
                 f"expected {path}, from which a trial goes on. A finished search has removed it; "
                 "give overwrite=True to search again"
             )
-        with np.load(path, allow_pickle=False) as arrays:
-            return [arrays[name] for name in sorted(arrays.files)]
+        try:
+            # Opened here: NumPy does not close a file that is no archive.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return [arrays[name] for name in sorted(arrays.files)]
+        except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError) as error:
+            raise ValueError(
+                f"{path}, from which a trial goes on, is damaged: {error}. Give overwrite=True to "
+                "search again"
+            ) from error
 
     def put_state(self, trial_id: str, seed: int, state: State) -> None:
         """Keeps the state in which the training of a trial ended."""
@@ -121,10 +139,18 @@ class Store:
         """Removes what killed processes left half-written; for when no other process writes."""
         for pattern in (".*", "groups/.*", "trial_*/.*"):
             for path in self._folder.glob(pattern):
-                path.unlink(missing_ok=True)
+                if _LEFTOVER.fullmatch(path.name) and path.is_file():
+                    path.unlink(missing_ok=True)
 
     def _state(self, trial_id: str, seed: int) -> Path:
         return self._folder / "states" / f"{trial_id}-{seed}.npz"
+
+
+def _answers(asked: tuple[str, Mapping[str, Any]], outcome: Outcome) -> bool:
+    """Whether an outcome is that of a trial, and has what its status promises."""
+    trial_id, values = asked
+    same = outcome.trial_id == trial_id and outcome.values.items() >= values.items()
+    return same and (outcome.status == "FAILED" or bool(outcome.executions))
 
 
 def _key(trial_id: str, values: Mapping[str, Any]) -> str:

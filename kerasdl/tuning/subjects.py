@@ -1,14 +1,16 @@
-"""What each search command searches, and what a report calls it."""
+"""What each search command searches, and what a report calls it. Light: no Keras here."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerasdl.datasets.dataset import Dataset, Examples
 from kerasdl.training.settings import Training
-from kerasdl.tuning.hypermodels import NetworkModel
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.wording import Words
+
+if TYPE_CHECKING:
+    from kerasdl.tuning.hypermodels import NetworkModel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,14 +22,17 @@ class Subject:
         settings: Its settings, those of the space left out.
         words: What trials are called.
         axis: The hyper-parameters with a value curve of their own.
-        key: The hyper-parameter of which less is simpler; None for the number of parameters.
     """
 
     network: str
     settings: Mapping[str, Any]
     words: Words
     axis: tuple[str, ...]
-    key: str | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The hyper-parameter of which less is simpler; None for the number of parameters."""
+        return self.words.key
 
 
 WIDTH = Subject(
@@ -35,7 +40,6 @@ WIDTH = Subject(
     settings={},
     words=Words(noun="width", plural="widths", key="width", labels={"width": "Hidden width"}),
     axis=("width",),
-    key="width",
 )
 
 
@@ -51,7 +55,7 @@ def _regulariser(values: Mapping[str, Any]) -> str:
 
 def regularisers(plan: Any) -> Subject:
     """Returns the subject of `tuning.regularization`."""
-    labels = {f"{family}_strength": f"{_NAMES[family]}, strength" for family in _NAMES}
+    labels = {f"{family}_strength": f"{_NAMES[family]} strength" for family in _NAMES}
     return Subject(
         network="mlp",
         settings={},
@@ -93,7 +97,7 @@ SUBJECTS: Mapping[str, Callable[[Any], Subject]] = {
 
 def make_hypermodel(
     plan: Search, subject: Subject, dataset: Dataset, train: Examples, training: Training
-) -> NetworkModel:
+) -> "NetworkModel":
     """Returns the network of a subject, its settings and training open to a search.
 
     Args:
@@ -103,6 +107,8 @@ def make_hypermodel(
         train: The part that is trained on.
         training: How.
     """
+    from kerasdl.tuning.hypermodels import NetworkModel
+
     return NetworkModel(
         subject.network,
         dataset,

@@ -13,7 +13,11 @@ from kerasdl.tuning.wording import Words, counted
 Rows = list[list[str | float | int | None]]
 
 
-def failed(ranking: Ranking, words: Words, heading: str, prefix: str) -> Section:
+NOTHING = 1e-12
+"""What rounding leaves of a deviation of 0."""
+
+
+def failed(ranking: Ranking, words: Words) -> Section:
     """Returns the section on failed trials; arguments as for `every`."""
     rows: Rows = [
         [outcome.trial_id, words.name(outcome.values), _message(outcome)]
@@ -27,24 +31,20 @@ def failed(ranking: Ranking, words: Words, heading: str, prefix: str) -> Section
         "seed counts as failed: the mean over the other seeds would flatter it."
     )
     table = Table(
-        name=f"{prefix}failed-trials",
+        name="failed-trials",
         title="Failed trials",
         columns=["Trial", words.noun.capitalize(), "Message"],
         rows=rows,
     )
-    return Section(title=f"{heading}Failed trials", text=[said], tables=[table])
+    return Section(title="Failed trials", text=[said], tables=[table])
 
 
-def every(
-    ranking: Ranking, words: Words, heading: str, prefix: str, figures: list[Figure]
-) -> Section:
+def every(ranking: Ranking, words: Words, figures: list[Figure]) -> Section:
     """Returns the section on all trials.
 
     Args:
         ranking: The trials.
         words: What trials and hyper-parameters are called.
-        heading: Goes before the heading.
-        prefix: Goes before the table's name.
         figures: The section's figures.
     """
     keys = list(dict.fromkeys(key for one in ranking.outcomes for key in one.values))
@@ -53,7 +53,7 @@ def every(
         for metric in ("val_accuracy", "val_loss", "accuracy", "loss")
         if any(metric in run.scores for one in ranking.outcomes for run in one.executions)
     ]
-    order = [*(trial.outcome for trial in ranking.trials), *ranking.failed]
+    order = [*(trial.outcome for trial in ranking.trials), *ranking.failed, *ranking.went_on]
     places = {id(trial.outcome): trial for trial in ranking.trials}
     rows: Rows = []
     for outcome in order:
@@ -67,27 +67,27 @@ def every(
                 trial.p if trial and trial.place > 1 else None,
                 ("yes" if trial.tied else "no") if trial else None,
                 len(outcome.executions),
-                " ".join(str(run.epoch + 1) for run in outcome.executions) or None,
+                _epochs_kept(outcome),
                 outcome.parameters,
                 outcome.seconds,
-                outcome.status.lower() if trial or outcome.status == "FAILED" else "not ranked",
+                _status(ranking, outcome),
             ]
         )
     columns = ["Trial", "Rank", *map(words.label, keys)]
-    columns += [title for metric in metrics for title in (metric, f"{metric}, deviation")]
+    columns += [title for metric in metrics for title in (metric, f"{metric} deviation")]
     columns += ["p", "Tied with the best", "Seeds", "Epochs kept", "Parameters", "Seconds"]
     table = Table(
-        name=f"{prefix}trials",
+        name="trials",
         title="All trials, best first",
         columns=[*columns, "Status"],
         rows=rows,
         note="Accuracies 0 to 1, losses in nats, both of the epoch whose weights are kept; mean "
         "and standard deviation over the seeds. Epochs kept: one number a seed, counted from 1. "
-        "p: as above.",
+        f"p: as above. Seconds: packed trials share the time equally.{_halving(ranking)}",
         digits=5,
     )
     return Section(
-        title=f"{heading}All trials",
+        title="All trials",
         tables=[table],
         figures=figures,
     )
@@ -99,7 +99,26 @@ def _mean_and_deviation(outcome: Outcome, metric: str) -> tuple[float | None, fl
     if not finite:
         return None, None
     found = spread(finite)
-    return found.mean, found.std
+    return found.mean, 0.0 if found.std is not None and found.std < NOTHING else found.std
+
+
+def _epochs_kept(outcome: Outcome) -> str | None:
+    first = outcome.initial_epoch + 1
+    return " ".join(str(first + run.epoch) for run in outcome.executions) or None
+
+
+def _status(ranking: Ranking, outcome: Outcome) -> str:
+    if any(outcome is one for one in ranking.went_on):
+        return "went on"
+    if outcome.status == "COMPLETED" and any(outcome is one for one in ranking.failed):
+        return "not ranked"
+    return outcome.status.lower()
+
+
+def _halving(ranking: Ranking) -> str:
+    if not ranking.went_on:
+        return ""
+    return " Went on: the setting has a longer training, which is the one that is ranked."
 
 
 def _message(outcome: Outcome) -> str:

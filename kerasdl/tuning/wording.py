@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasdl.record import Spread
 from kerasdl.reporting import text
+from kerasdl.tuning.outcomes import own
 from kerasdl.tuning.ranking import Ranking, Trial, size_of
 
 
@@ -41,11 +42,6 @@ class Words:
     def label(self, key: str) -> str:
         """Returns the name of a hyper-parameter."""
         return self.labels.get(key, key)
-
-
-def own(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the hyper-parameters without the notes that KerasTuner's Hyperband adds."""
-    return {key: one for key, one in values.items() if not key.startswith("tuner/")}
 
 
 def value(one: Any) -> str:

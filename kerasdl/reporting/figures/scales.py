@@ -81,12 +81,12 @@ class Objective:
 
 
 def logarithmic(values: Sequence[float] | Floats) -> bool:
-    """Whether numbers spread over two decades or more; zeros have a place of their own."""
+    """Whether numbers spread over a factor of 30 or more; zeros have a place of their own."""
     known = [value for value in np.asarray(values, np.float64).tolist() if math.isfinite(value)]
     positive = [value for value in known if value > 0]
     if any(value < 0 for value in known) or len(set(positive)) < 2:
         return False
-    return bool(max(positive) / min(positive) >= 99.9)
+    return bool(max(positive) / min(positive) >= 29.9)
 
 
 def zero_place(values: Sequence[float] | Floats) -> float:
@@ -97,8 +97,11 @@ def zero_place(values: Sequence[float] | Floats) -> float:
 
 
 def short(value: float) -> str:
-    """Returns a tick's text, e.g. "0.001", "1e-5", "480"."""
-    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")
+    """Returns a tick's text, e.g. "0.001", "3e-4", "480"."""
+    if 0 < abs(value) < 1e-3:
+        mantissa, exponent = f"{value:.3e}".split("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:.4g}".replace("e+0", "e")
 
 
 def ticks(values: Sequence[float] | Floats) -> list[float]:

@@ -28,7 +28,6 @@ class Panel:
     """Trials that differ in one number.
 
     Args:
-        title: What they have in common; may be empty.
         label: The name of the number.
         values: The numbers, (n,).
         scores: The objective of each trial by seed, n arrays (seeds,), as recorded.
@@ -38,7 +37,6 @@ class Panel:
         failed: The numbers of trials that failed.
     """
 
-    title: str
     label: str
     values: Floats
     scores: Sequence[Floats]
@@ -156,14 +154,12 @@ def _horizontal(axes: "Axes", panel: Panel) -> Floats:
     if not log and len(set(places)) <= 12:
         marks = sorted(set(places.tolist()))
         gaps = np.diff(marks)
-        if len(gaps) and gaps.min() < 0.06 * (marks[-1] - marks[0]):
+        if len(gaps) and gaps.min() < 0.085 * (marks[-1] - marks[0]):
             marks = scales.ticks(np.linspace(marks[0], marks[-1], 50))
     at = [scales.zero_place(everywhere) if log and mark == 0 else mark for mark in marks]
     axes.set_xticks(at, [scales.short(mark) for mark in marks], fontsize=8)
     axes.minorticks_off()
     axes.set_xlabel(style.safe(panel.label))
-    if panel.title:
-        axes.set_title(style.safe(panel.title))
     count = len(panel.values)
     if panel.failed:
         axes.plot(
