@@ -147,7 +147,7 @@ def test_columns_have_no_commas_and_deviations_no_rounding(tmp_path, winner):
 
 
 def test_trials_trained_together_share_the_order(tmp_path):
-    together = "widths trained together share the order of the images"
+    together = "Trials trained together share the order of the images"
     assert together in made(tmp_path, widths())["What the search found"].text[2]
     alone = [trial(0, {"units": 60}, [40]), trial(1, {"units": 70}, [41])]
     assert together not in " ".join(made(tmp_path, alone)["What the search found"].text)
@@ -157,10 +157,16 @@ def halving():
     """Three settings of a round, one of which went on."""
     first = {"tuner/epochs": 2, "tuner/initial_epoch": 0, "tuner/round": 0}
     later = {"tuner/epochs": 8, "tuner/initial_epoch": 2, "tuner/round": 1}
-    return [
+    outcomes = [
         trial(0, {"units": 60, **first}, [60, 61, 62]),
         trial(1, {"units": 120, **first}, [50, 51, 52]),
         trial(2, {"units": 180, **first}, [70, 71, 72]),
+    ]
+    for run in (run for one in outcomes for run in one.executions):
+        for values in run.history.values():
+            del values[2:]
+    return [
+        *outcomes,
         trial(3, {"units": 120, **later, "tuner/trial_id": "0001"}, [40, 41, 42]),
     ]
 
@@ -183,8 +189,14 @@ def test_of_a_halving_each_setting_has_its_longest_training(tmp_path, monkeypatc
     assert [row["Status"] for row in table] == [*["completed"] * 3, "went on"]
     assert [row["Epochs kept"] for row in table] == ["8 8 8", "6 6 6", "6 6 6", "6 6 6"]
     assert "Failed trials" not in found
-    longest = drawn["curves"][0]
-    assert np.isnan(longest.values).tolist() == [True, True, *[False] * 6]
+    # The curve of a setting is that of all its trainings, one after the other.
+    whole, short = drawn["curves"][:2]
+    assert (len(whole.values), len(short.values)) == (8, 2)
+    assert np.isfinite(whole.values).all()
+    assert whole.values[1] < whole.values[-1] == pytest.approx(1 - 41 / IMAGES, abs=1e-6)
+    # Without the earlier ones it begins where they had come.
+    made(tmp_path, halving()[-1:])
+    assert np.isnan(drawn["curves"][0].values).tolist() == [True, True, *[False] * 6]
     assert draw(tmp_path / "curves.png", drawn["curves"], ACCURACY, "Width", INFO)
 
 

@@ -10,7 +10,7 @@ from kerasdl.record import DatasetInfo
 from kerasdl.reporting.figures import parallel, scales, trial_curves, value_curve
 from kerasdl.sections import Figure
 from kerasdl.tuning import wording
-from kerasdl.tuning.outcomes import own
+from kerasdl.tuning.outcomes import Outcome, own
 from kerasdl.tuning.ranking import Ranking, Trial, size_of
 from kerasdl.tuning.wording import Words
 
@@ -105,12 +105,7 @@ class Pictures:
             trial_curves.Curve(
                 name=self._words.name(trial.outcome.values),
                 values=trial_curves.mean_curve(
-                    [
-                        # What went on begins where the trial before it ended.
-                        [None] * trial.outcome.initial_epoch
-                        + run.history.get(self._ranking.objective, [])
-                        for run in trial.outcome.executions
-                    ]
+                    [self._history(trial.outcome, seed) for seed in trial.scores]
                 ),
                 shade=float(value) if by_value and value is not None else float(trial.place),
                 marked=self._marked(trial),
@@ -130,6 +125,16 @@ class Pictures:
                 "kept, which need not be the last.",
             )
         ]
+
+    def _history(self, outcome: Outcome, seed: int) -> list[float | None]:
+        """Returns the objective over the epochs, those of the trials it went on from included."""
+        run = next(one for one in outcome.executions if one.seed == seed)
+        own_epochs = run.history.get(self._ranking.objective, [])
+        name = outcome.values.get("tuner/trial_id")
+        before = [one for one in self._ranking.went_on if one.trial_id == name]
+        if not before:
+            return [None] * outcome.initial_epoch + own_epochs
+        return self._history(before[0], seed) + own_epochs
 
     def _marked(self, trial: Trial) -> str:
         if trial.place == 1:

@@ -134,13 +134,13 @@ def _how(ranking: Ranking, words: Words) -> str:
     tested = f"{' and '.join(tests)}, adjusted for the number of comparisons"
     together = any(trial.outcome.packed > 1 for trial in ranking.trials)
     order = (
-        f"; {words.plural} trained together share the order of the images, so that this part of "
-        "the noise is not in the spread"
+        " Trials trained together share the order of the images, so that this part of the noise "
+        "is not in the spread."
     )
     return (
         f"Each {words.noun} was trained {times} and scored on the same "
-        f"{text.count(ranking.validation)} validation images; the search saw no test image"
-        f"{order if together and seeds > 1 else ''}. "
+        f"{text.count(ranking.validation)} validation images; the search saw no test image."
+        f"{order if together and seeds > 1 else ''} "
         f"Tied means: not worse than the best beyond noise, {tested if tests else 'not tested'}. "
         "The best is chosen by the scores it is compared on, so its score is "
         "a little too good, and differences near the limit deserve no trust."
