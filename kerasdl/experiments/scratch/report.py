@@ -138,12 +138,14 @@ def _verdicts(plan: Any, results: Results) -> list[Claim]:
         ours, low, high = float(np.mean(known)), min(known), max(known)
         # Two accuracies of 10 000 images differ by a point through the images alone.
         near = low - 0.01 <= reported <= high + 0.01
+        several = f"{100 * low:.2f} to {100 * high:.2f} over {len(known)} seeds"
+        spread_words = several if len(known) > 1 else "one seed"
         claims.append(
             Claim(
                 report="E, row 13",
                 claim=f"{activation}, {epoch} epochs: {100 * reported:.2f} % of the test images.",
-                measured=f"{100 * ours:.2f} % ({100 * low:.2f} to {100 * high:.2f} over "
-                f"{len(known)} seeds), from first weights that the report does not have.",
+                measured=f"{100 * ours:.2f} % ({spread_words}), from first weights that the "
+                "report does not have.",
                 verdict="right" if near else "undecided",
             )
         )
