@@ -14,10 +14,11 @@ Expected of `activations` (gray images, 1024-256-256-256-10, 10 epochs, 3 seeds,
 weights): sigmoid 29.9 ± 0.6 %, tanh 34.4 ± 2.7, ReLU 35.9 ± 0.6, leaky ReLU 35.9 ± 0.6; processor
 time tied, within 1 % in the median. The record is in apps/cifar10/activations/.
 
-Expected of `depth` with `--train-size 8000 --batch-size 256`: sigmoid networks of depth 9 and 10
-stay at 10.0 % from PyTorch's first weights, come to 16-18 % from Glorot's and He's, and to 23-25 %
-with BatchNorm or skip connections. The record is in apps/cifar10/depth/. `--preset full` of both
-is the reports' own setting with seeds.
+Expected of `depth` with `--preset full --train-size 10000 --batch-size 256 --seeds 1`: sigmoid
+networks learn nothing from depth 8 on from PyTorch's first weights and at depth 10 from Glorot's,
+and come to 16 % at depth 10 from He's. The record is in apps/cifar10/depth/.
+
+`--preset full` of both is the reports' own setting with seeds.
 """
 
 import sys
