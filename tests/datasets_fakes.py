@@ -5,6 +5,7 @@ import pickle
 import struct
 
 import numpy as np
+from PIL import Image
 
 
 def digits(count, shape, seed=0):
@@ -91,3 +92,25 @@ class Evil:
 def evil_pickle():
     """A pickle in place of a batch that would run a command."""
     return pickle.dumps({"data": Evil(), "labels": [1]}, protocol=2)
+
+
+def write_bands(root, parts, side, suffix="png"):
+    """Writes folders of gray images of three classes: the class is where the bright band is.
+
+    Args:
+        root: Gets a folder for each part, with one for each class.
+        parts: Images of each class, by the name of the part.
+        side: Height and width in pixels.
+        suffix: The files' format.
+    """
+    generator = np.random.default_rng(0)
+    band = side // 3
+    for part, count in parts.items():
+        for label in range(3):
+            folder = root / part / str(label)
+            folder.mkdir(parents=True)
+            for i in range(count):
+                pixels = generator.integers(0, 120, (side, side), dtype=np.uint8)
+                pixels[band * label : band * (label + 1)] += 100
+                Image.fromarray(pixels).save(folder / f"{i}.{suffix}")
+    return root

@@ -5,7 +5,7 @@ import dataclasses
 import msgspec
 import numpy as np
 import pytest
-from PIL import Image
+from datasets_fakes import write_bands
 
 from kerasdl import record
 from kerasdl.apps import gurmukhi
@@ -22,15 +22,7 @@ from kerasdl.studies.options import make_parser, make_recipe
 def folder_of_images(tmp_path_factory):
     """Three classes of gray images; two test images are training images."""
     root = tmp_path_factory.mktemp("digits")
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 20), ("val", 10)):
-        for label in range(3):
-            folder = root / part / str(label)
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.integers(0, 120, (32, 32), dtype=np.uint8)
-                pixels[10 * label : 10 * label + 10] += 100
-                Image.fromarray(pixels).save(folder / f"{i}.bmp")
+    write_bands(root, {"train": 20, "val": 10}, 32, "bmp")
     for i in range(2):
         seen = (root / "train" / "0" / f"{i}.bmp").read_bytes()
         (root / "val" / "0" / f"{i}.bmp").write_bytes(seen)

@@ -5,7 +5,7 @@ import types
 
 import numpy as np
 import pytest
-from PIL import Image
+from datasets_fakes import write_bands
 
 from kerasdl import record
 from kerasdl.apps import gurmukhi
@@ -24,15 +24,7 @@ TINY += ["--l1", "1e-5,1e-3", "--l2", "1e-3", "--decay", "1", "--dropout", "0.1,
 def folder_of_images(tmp_path_factory):
     """Three classes of 30 gray images to train on and 10 to test, one of these a training image."""
     root = tmp_path_factory.mktemp("digits")
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 30), ("test", 10)):
-        for label in range(3):
-            folder = root / part / str(label)
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.integers(0, 120, (32, 32), dtype=np.uint8)
-                pixels[10 * label : 10 * label + 10] += 100
-                Image.fromarray(pixels).save(folder / f"{i}.png")
+    write_bands(root, {"train": 30, "test": 10}, 32)
     seen = (root / "train" / "1" / "3.png").read_bytes()
     (root / "test" / "1" / "0.png").write_bytes(seen)
     return root

@@ -111,7 +111,8 @@ def test_thirty_kills_change_no_bit(run_python, tmp_path):
         assert len(result["epochs"]) < 12
         assert result["history val_loss"].argmin() < len(result["epochs"]) - 1
     for folder in tmp_path.glob("killed*"):
-        assert 1 <= len(paths(folder)) <= 2
+        # Three where the last kill came between the newest one and the removal of the oldest.
+        assert 1 <= len(paths(folder)) <= 3
         assert not list(folder.glob(".epoch*"))
 
 

@@ -5,7 +5,7 @@ import keras_tuner
 import numpy as np
 import pytest
 import tuner_fakes as fakes
-from PIL import Image
+from datasets_fakes import write_bands
 
 from kerasdl import record
 from kerasdl.tuning import identity, mnist_width, regularization, search, study, trainings
@@ -18,15 +18,7 @@ WIDTHS = ["--smallest", "2", "--largest", "5", "--step", "1", "--seeds", "2", "-
 def images(tmp_path_factory):
     """Arguments that name three classes of small gray images."""
     root = tmp_path_factory.mktemp("digits")
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 30), ("test", 10)):
-        for label in range(3):
-            folder = root / part / str(label)
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.integers(0, 120, (12, 12), dtype=np.uint8)
-                pixels[4 * label : 4 * label + 4] += 100
-                Image.fromarray(pixels).save(folder / f"{i}.png")
+    write_bands(root, {"train": 30, "test": 10}, 12)
     return ["--dataset", str(root), "--validation-fraction", "0.3", "--batch-size", "16"]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from datasets_fakes import write_bands
 from test_tuning_oracles import ask, end, oracle, search
 
 from kerasdl.tuning import jobs, member, mnist_width, study
@@ -233,15 +233,7 @@ def test_a_member_says_what_it_lacks(tmp_path, monkeypatch, capsys):
 def folder_of_images(tmp_path_factory):
     """Three classes of small gray images."""
     root = tmp_path_factory.mktemp("digits of three classes")
-    generator = np.random.default_rng(0)
-    for part, count in (("train", 30), ("test", 10)):
-        for label in range(3):
-            folder = root / part / str(label)
-            folder.mkdir(parents=True)
-            for i in range(count):
-                pixels = generator.integers(0, 120, (12, 12), dtype=np.uint8)
-                pixels[4 * label : 4 * label + 4] += 100
-                Image.fromarray(pixels).save(folder / f"{i}.png")
+    write_bands(root, {"train": 30, "test": 10}, 12)
     return root
 
 
