@@ -1,9 +1,15 @@
 """How strong should L1, L2 and dropout be? On MNIST, Fashion-MNIST or Gurmukhi digits.
 
-python -m kerasdl.tuning.regularization                            # MNIST
-python -m kerasdl.tuning.regularization --dataset fashion_mnist
-python -m kerasdl.tuning.regularization --dataset gurmukhi
-python -m kerasdl.tuning.regularization --preset full              # finer, 5 seeds
+    python -m kerasdl.tuning.regularization                            # MNIST
+    python -m kerasdl.tuning.regularization --dataset fashion_mnist
+    python -m kerasdl.tuning.regularization --dataset gurmukhi --epochs 60
+    python -m kerasdl.tuning.regularization --train-size 5000          # where it matters more
+    python -m kerasdl.tuning.regularization --preset full              # finer, 30 epochs
+
+Expected, from `--preset full`: with `--dataset gurmukhi --epochs 60` all nineteen are tied within
+noise; with `--train-size 10000` on MNIST dropout 0.2 is best, 96.30 ± 0.08 % on validation against
+95.86 without, four others tied; on Fashion-MNIST dropout 0.2, 88.06 ± 0.07 %, eleven others tied.
+The records are in tuning/regularization/.
 """
 
 import sys
