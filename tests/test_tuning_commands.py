@@ -1,5 +1,7 @@
 """The search commands on tiny images: what they write, refuse and go on with."""
 
+import csv
+
 import keras
 import keras_tuner
 import numpy as np
@@ -73,6 +75,33 @@ def test_the_winner_takes_raw_images(finished, images):
     out, _ = finished
     model = keras.models.load_model(out / "models" / "winner.keras")
     assert model.predict(np.zeros((2, 12, 12, 1), np.uint8), verbose=0).shape == (2, 3)
+
+
+def rows_of(path):
+    with path.open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_winner_is_trained_for_as_long_as_what_won(images, tmp_path):
+    """Trials that ended early were scored there, and the winner has nothing to stop by."""
+    out = tmp_path / "patient"
+    arguments = ["--smallest", "2", "--largest", "3", "--step", "1", "--seeds", "1", *images]
+    arguments += ["--epochs", "12", "--learning-rate", "0.5", "--patience", "1", "--out", str(out)]
+    assert mnist_width.main(arguments) == 0
+    (epochs,) = {int(row["Epochs"]) for row in rows_of(out / "winner.csv")}
+    (best,) = [row for row in rows_of(out / "trials.csv") if float(row["Rank"]) == 1]
+    assert epochs == int(best["Epochs kept"]) < 12
+
+
+def test_a_winner_that_diverges_does_not_cost_the_report(images, tmp_path, monkeypatch):
+    def diverge(*arguments):
+        raise FloatingPointError("the loss of mlp1 became nan")
+
+    monkeypatch.setattr(study, "retrain", diverge)
+    out = tmp_path / "diverged"
+    arguments = ["--smallest", "2", "--largest", "3", "--step", "1", "--seeds", "1", *images]
+    assert mnist_width.main([*arguments, "--epochs", "1", "--out", str(out)]) == 0
+    assert "Training it failed: the loss of mlp1" in (out / "README.md").read_text()
 
 
 def test_keras_tuner_reads_a_searchs_folder(finished):

@@ -61,6 +61,13 @@ def test_a_trials_recipe_is_the_apps_with_the_values_of_the_space(run):
     assert kinds["settings.units"] == "Choice"
 
 
+def test_without_a_word_on_epochs_a_small_set_is_passed_as_often_as_the_app_does(run):
+    _, plan, _ = run(GOOD.partition("[settings")[0], "--app", "svhn")
+    own = svhn.APP.training[svhn.APP.presets["default"]["models"][0]]
+    assert plan.fitted(3700).epochs == own.num_epochs(3700) > own.epochs
+    assert plan.data.validation_fraction == 0.1
+
+
 @pytest.mark.parametrize("app", search.APPS)
 def test_every_app_can_be_searched(app, run):
     code, plan, error = run("[training.learning_rate]\nvalues = [1e-3, 1e-4]\n", "--app", app)
@@ -73,7 +80,8 @@ def test_the_recipe_starts_from_what_the_app_trains_that_model_with(run):
     _, plan, _ = run(GOOD.partition("[settings")[0], "--app", "svhn", "--epochs", "2")
     model = svhn.APP.presets["default"]["models"][0]
     assert plan.network == svhn.APP.presets["default"].get("networks", {}).get(model, model)
-    assert plan.training.epochs == 2
+    # Asked for in so many words, whatever `minimum_images` the app has.
+    assert plan.fitted(3700).epochs == 2
     own = svhn.APP.training[model]
     assert plan.training.optimizer == own.optimizer
 
