@@ -17,13 +17,14 @@ FLOORS = {
     "tuning": 1,
     "experiments": 2,
     "studies": 2,
+    "export": 2,
     "training": 3,
     "evaluation": 3,
     "theory": 3,
     "reporting": 3,
-    "export": 3,
     "models": 4,
     "scratch": 4,
+    "serving": 4,
     "datasets": 5,
     "recipe": 5,
     "record": 5,
@@ -39,6 +40,8 @@ FLOORMATES = {
     ("theory", "evaluation"),
     ("theory", "reporting"),
     ("experiments", "studies"),
+    # What leaves is a model that a study trained, compared on its images.
+    ("export", "studies"),
     ("cli", "apps"),
     ("__main__", "cli"),
 }
@@ -99,6 +102,15 @@ def test_no_app_imports_another():
     for path in (ROOT / "apps").glob("*.py"):
         for name, _ in imports(path):
             assert not name.startswith("kerasdl.apps"), f"{path.name} imports {name}"
+
+
+def test_serving_stands_alone():
+    alone = ("kerasdl.serving", "kerasdl.files", "kerasdl.quiet", "kerasdl.recipe")
+    for path in (ROOT / "serving").rglob("*.py"):
+        for name, _ in imports(path):
+            if name.partition(".")[0] in ("kerasdl", "keras"):
+                known = f"{name}.".startswith(tuple(f"{one}." for one in alone))
+                assert known or name in ("kerasdl", "kerasdl.__version__"), f"{path} imports {name}"
 
 
 def test_models_know_no_data_set():

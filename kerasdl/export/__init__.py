@@ -1,0 +1,1 @@
+"""Export: the model that leaves is the model that was trained."""

@@ -1,0 +1,1 @@
+"""Serving SavedModels as TensorFlow Serving does; stands alone, needs no training code."""
