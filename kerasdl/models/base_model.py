@@ -1,0 +1,32 @@
+"""Building a base, without weights of anyone's."""
+
+import keras
+
+from kerasdl.models.bases import Base
+
+
+def base_model(base: Base, shape: tuple[int, int, int]) -> keras.Model:
+    """Build an architecture of `keras.applications` without its top and its preprocessing.
+
+    Args:
+        base: which.
+        shape: (height, width, 3) of the preprocessed images, at least the base's minimum.
+
+    Returns:
+        A model with random weights from (n, height, width, 3) to a map of features
+        (n, height', width', channels); named `base.layer_name`.
+    """
+    function = getattr(keras.applications, base.function)
+    # A square size that ImageNet's file exists for, or Keras warns about the one it would take.
+    whole = function(weights=None, include_top=False, input_shape=shape, **base.options)
+    inputs, outputs = whole.input, whole.output
+    if base.preprocessing == "efficientnet":
+        # Its first two layers are the preprocessing, with constants for weights that only the file
+        # of ImageNet's weights sets: a base from anywhere else would go without.
+        inputs = whole.get_layer("stem_conv_pad").input
+    if base.preprocessing == "convnext":
+        # Keras leaves the last layer without a name: it would be numbered by what was built before.
+        last = whole.layers[-1]
+        name = f"{base.name}_layernorm"
+        outputs = keras.layers.LayerNormalization(epsilon=last.epsilon, name=name)(last.input)
+    return keras.Model(inputs, outputs, name=base.layer_name)
