@@ -17,13 +17,15 @@ def base_model(base: Base, shape: tuple[int, int, int]) -> keras.Model:
         (n, height', width', channels); named `base.layer_name`.
     """
     function = getattr(keras.applications, base.function)
-    # A square size that ImageNet's file exists for, or Keras warns about the one it would take.
     whole = function(weights=None, include_top=False, input_shape=shape, **base.options)
     inputs, outputs = whole.input, whole.output
     if base.preprocessing == "efficientnet":
-        # Its first two layers are the preprocessing, with constants for weights that only the file
+        # Its first two layers are the preprocessing, with weights for constants that only the file
         # of ImageNet's weights sets: a base from anywhere else would go without.
-        inputs = whole.get_layer("stem_conv_pad").input
+        rest = keras.Model(whole.get_layer("stem_conv_pad").input, outputs)
+        # Its layers still know the old graph as well, and `layer.output` would be in that one.
+        rest = keras.models.clone_model(rest)
+        inputs, outputs = rest.input, rest.output
     if base.preprocessing == "convnext":
         # Keras leaves the last layer without a name: it would be numbered by what was built before.
         last = whole.layers[-1]

@@ -180,6 +180,9 @@ def _saved(model: keras.Model, path: Path, base: bases.Base) -> tuple[keras.Mode
     inside = weights_file.base_inside(path)
     name, last, prefix = inside or ("another model", "", "")
     by_name = {layer.name: layer for layer in model.layers}
+    if inside and not prefix and last not in by_name:
+        # Keras's own model, whose last layer may have a number for a name, or another architecture.
+        return model, prefix
     if (prefix and name != base.layer_name) or last not in by_name:
         raise ValueError(
             f"{path} holds no model with the base {base.name}. Received: one of {name!r}."
