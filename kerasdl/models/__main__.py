@@ -1,19 +1,20 @@
-"""Print the networks, or what each layer of one of them, or of any Keras model, costs.
+"""Print the networks and the bases of transfer, or what each layer of a model costs.
 
 python -m kerasdl.models
 python -m kerasdl.models --input-shape 28,28,1 --classes 10
 python -m kerasdl.models --layers resnet20
+python -m kerasdl.models --layers transfer:vgg16 --input-shape 96,96,3
 python -m kerasdl.models --layers runs/svhn/models/lenet5-0.keras
 """
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kerasdl import recipe
-from kerasdl.models import registry, saved
+from kerasdl.models import bases, registry, saved
 from kerasdl.quiet import quiet_start
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     parser = recipe.Parser(
         prog="python -m kerasdl.models",
-        description="Print the table of networks, or of one model's layers.",
+        description="Print the networks and the bases of transfer, or the layers of one model.",
     )
     parser.add_argument(
         "--input-shape",
@@ -46,26 +47,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--classes", type=int, metavar="N", help="number of classes (default: 10)")
     parser.add_argument(
         "--layers",
-        metavar="NAME|FILE.keras",
+        metavar="NAME|transfer:BASE|FILE.keras",
         help="print layer, output shape, parameters, multiply-accumulates and activations of one "
-        "network or saved model instead",
+        "network, base of transfer or saved model instead",
     )
     options = parser.parse_args(arguments)
     shape, classes = options.input_shape or (32, 32, 3), options.classes
     try:
         if options.layers is None:
             _print_table(shape, 10 if classes is None else classes)
+            _print_bases()
         elif options.layers.endswith(".keras"):
             if options.input_shape is not None or classes is not None:
                 raise ValueError("a saved model has its own input shape and number of classes")
             _print_layers(saved.load(Path(options.layers)))
         else:
-            registry.get(options.layers)  # before Keras is imported
+            name, settings = _network(options.layers)  # before Keras is imported
             with quiet_start():
                 from kerasdl.models import blocks
 
-            blocks.check_shape(shape, 10 if classes is None else classes)
-            _print_layers(registry.build(options.layers, shape, 10 if classes is None else classes))
+            count = 10 if classes is None else classes
+            blocks.check_shape(shape, count)
+            _print_layers(registry.build(name, shape, count, **settings))
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
@@ -79,6 +82,15 @@ def _shape(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(
             f"expected three integers such as 32,32,3. Received: {text!r}"
         ) from None
+
+
+def _network(name: str) -> tuple[str, Mapping[str, Any]]:
+    """Returns the network to build for NAME or NAME:BASE, with its settings."""
+    name, colon, base = name.partition(":")
+    listed = registry.get(name).listed
+    if colon and "base" not in listed:
+        raise ValueError(f"only transfer:BASE has a base. Received: {name}:{base}")
+    return name, {**listed, "base": bases.get(base).name} if colon else listed
 
 
 def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
@@ -105,7 +117,7 @@ def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
     bar = Console(stderr=True)
     for name in track(registry.names(), "Building", console=bar, transient=True):
         network = registry.get(name)
-        model = registry.build(name, input_shape, num_classes)
+        model = registry.build(name, input_shape, num_classes, **network.listed)
         table.add_row(
             network.name,
             network.title,
@@ -113,6 +125,31 @@ def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
             f"{costs.multiply_accumulates(model) / 1e6:,.2f} M",
             str(costs.count_weight_layers(model)),
             network.source,
+        )
+    _console().print(table)
+
+
+def _print_bases() -> None:
+    from rich.table import Table
+
+    table = Table(
+        title="Bases of the network transfer: keras.applications without the top",
+        caption="Parameters: all numbers in Keras's file of ImageNet weights. Trained at: pixels a "
+        "side.",
+    )
+    table.add_column("Name", no_wrap=True)
+    table.add_column("Title", no_wrap=True)
+    table.add_column("Parameters", justify="right", no_wrap=True)
+    table.add_column("Trained at", justify="right", no_wrap=True)
+    table.add_column("File", overflow="fold")
+    for name in bases.names():
+        base = bases.get(name)
+        table.add_row(
+            base.name,
+            base.title,
+            f"{base.published_parameters:,}",
+            str(base.size),
+            base.weights_file,
         )
     _console().print(table)
 

@@ -62,7 +62,7 @@ class Base:
     cuts: tuple[str, ...]
     url: str
     checksum: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     minimum: int = 32
     size: int = 224
     depthwise: bool = False
@@ -122,7 +122,7 @@ def _mobilenet(alpha: float, parameters: int) -> Base:
     text = "1_0" if alpha == 1 else f"{tens}_{tenths}"
     return Base(
         name=f"mobilenet{suffix}",
-        title=f"MobileNet {alpha:g}",
+        title="MobileNet" if alpha == 1 else f"MobileNet {alpha:g}",
         function="MobileNet",
         options={"alpha": alpha},
         source=f"{MOBILENET}, tables 1 and 6",

@@ -21,6 +21,8 @@ UNCOUNTED_WITH_WEIGHTS = (
     layers.Normalization,
     layers.PReLU,
 )
+# Keras's own layers that have no public name: ConvNeXt's factor for each channel.
+_UNCOUNTED_NAMES = frozenset({"LayerScale"})
 _PLAIN = (layers.Conv1D, layers.Conv2D, layers.Conv3D)
 _TRANSPOSED = (layers.Conv1DTranspose, layers.Conv2DTranspose, layers.Conv3DTranspose)
 _DEPTHWISE = (layers.DepthwiseConv1D, layers.DepthwiseConv2D)
@@ -205,7 +207,7 @@ def multiply_accumulates_of(layer: keras.Layer, input_shape: Shape) -> int:
     Raises:
         ValueError: the kind of layer is not known, or its sizes are open.
     """
-    if not getattr(layer, "weights", ()) or isinstance(layer, UNCOUNTED_WITH_WEIGHTS):
+    if not getattr(layer, "weights", ()) or _is_uncounted(layer):
         return 0
     if not isinstance(layer, _COUNTED):
         raise ValueError(
@@ -240,7 +242,12 @@ def _is_known(layer: Any) -> bool:
         return type(layer).__name__ not in MULTIPLYING_OPERATIONS
     if isinstance(layer, _WITHOUT_WEIGHTS):
         return False
-    return not layer.weights or isinstance(layer, (*UNCOUNTED_WITH_WEIGHTS, *_COUNTED))
+    return not layer.weights or _is_uncounted(layer) or isinstance(layer, _COUNTED)
+
+
+def _is_uncounted(layer: keras.Layer) -> bool:
+    named = type(layer).__module__.startswith("keras.") and type(layer).__name__
+    return isinstance(layer, UNCOUNTED_WITH_WEIGHTS) or named in _UNCOUNTED_NAMES
 
 
 def _split(layer: keras.Layer, shape: Shape) -> tuple[int, int]:

@@ -5,8 +5,8 @@ import difflib
 import importlib
 import importlib.util
 import inspect
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ class Network:
         published_in: where that figure comes from.
         depthwise: whether it has depthwise convolutions, which processors compute fast in float32
             only.
+        listed: settings that it is listed with where its own defaults need files that may not be
+            at hand.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Network:
     published_parameters: int | None = None
     published_in: str | None = None
     depthwise: bool = False
+    listed: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def load(self) -> Callable[..., "keras.Model"]:
         """Import and return the function that builds the network (imports Keras)."""
@@ -162,6 +165,14 @@ _NETWORKS = {
             published_parameters=1_263_854,
             published_in=f"{KUANGLIU}, models/shufflenetv2.py",
             depthwise=True,
+        ),
+        Network(
+            name="transfer",
+            title="Transfer (MobileNet 0.25)",
+            function="kerasdl.models.transfer:transfer",
+            source="Yosinski et al., How Transferable Are Features in Deep Neural Networks?, "
+            "NeurIPS 2014",
+            listed={"base": "mobilenet_0.25", "weights": "random", "freeze": "none"},
         ),
     )
 }

@@ -251,8 +251,8 @@ def _layer(base: keras.Model, name: str, others: tuple[str, ...] = ()) -> keras.
         near = difflib.get_close_matches(str(name), [*known, *others], n=1, cutoff=0.4)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ValueError(
-            f"Unknown layer of {base.name}. It ends in {known[-1]!r}; see `keras.Model.summary` or "
-            f"kerasdl.models.transfer.cuts. Received: {name!r}.{hint}"
+            f"Unknown layer of {base.name}, whose last is {known[-1]!r}. `python -m kerasdl.models "
+            f"--layers transfer:BASE` lists them. Received: {name!r}.{hint}"
         )
     return base.get_layer(name)
 
