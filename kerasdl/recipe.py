@@ -10,7 +10,7 @@ import argparse
 import difflib
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -102,13 +102,15 @@ def parse_assignment(text: str) -> dict[str, Any]:
     """Parses one `--set` argument, a dotted key and a TOML value, into nested data.
 
     Args:
-        text: E.g. "training.lenet5.epochs=20". Text that is no TOML value is a string.
+        text: E.g. "training.lenet5.epochs=20". Text that is no TOML value is a string;
+            a part of the key that has dots itself is quoted, as in TOML.
 
     Raises:
         ValueError: If there is no "=" or the key is no dotted key.
     """
     key, separator, value = text.partition("=")
-    if not separator or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", key.strip()):
+    part = r'(?:[\w-]+|"[^"]+")'
+    if not separator or not re.fullmatch(rf"{part}(\.{part})*", key.strip()):
         raise ValueError(
             f"--set takes KEY=VALUE, e.g. training.lenet5.epochs=20. Received: {text!r}"
         )
@@ -118,7 +120,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
         parsed = value
     nested: dict[str, Any] = {}
     at = nested
-    *parents, last = key.strip().split(".")
+    *parents, last = (found.strip('"') for found in re.findall(part, key))
     for parent in parents:
         at = at.setdefault(parent, {})
     at[last] = parsed
@@ -134,7 +136,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_options(
-    parser: argparse.ArgumentParser, struct: type[msgspec.Struct], *, title: str
+    parser: argparse.ArgumentParser,
+    struct: type[msgspec.Struct],
+    *,
+    title: str,
+    without: Collection[str] = (),
 ) -> None:
     """Adds one option for each field of `struct` that has a description.
 
@@ -143,11 +149,12 @@ def add_options(
             from the namespace, so that recipes keep their own values.
         struct: The type whose fields become `--field-name`.
         title: Heading of the group in `--help`.
+        without: Fields that are no options here.
     """
     group = parser.add_argument_group(title)
     for field in msgspec.structs.fields(struct):
         help_text = _description(field.type)
-        if help_text is None:
+        if help_text is None or field.encode_name in without:
             continue
         group.add_argument(
             f"--{field.encode_name.replace('_', '-')}",

@@ -98,6 +98,11 @@ class Run(Struct, frozen=True):
     `parameters` and `multiply_accumulates` (for one image) count the whole
     network; `history` has one value per epoch and key; `settings` is what
     distinguishes the run besides model and seed.
+
+    Of a network that begins with weights from elsewhere, `trained_parameters` are those
+    that this run changed, and `feature_seconds` the wall time of computing the frozen part's
+    features for all images, not in `train_seconds`: 0 where an earlier run had kept them,
+    null where the frozen part was computed at every step.
     """
 
     model: str
@@ -111,6 +116,8 @@ class Run(Struct, frozen=True):
     precision: str
     history: dict[str, list[float]]
     metrics: Metrics
+    feature_seconds: float | None = None
+    trained_parameters: Count | None = None
 
 
 class Spread(Struct, frozen=True):

@@ -87,6 +87,7 @@ APP = App(
     name="cifar10",
     description="Compare networks on CIFAR-10 and write a report.",
     training=TRAINING,
+    augmentation={"shift": 4, "flip": True},
     presets={
         # Minutes on two cores; the networks at their best are those of `full`.
         "default": {

@@ -82,6 +82,7 @@ APP = App(
     name="fashion_mnist",
     description="Compare the activations of a perceptron on Fashion-MNIST and write a report.",
     training=TRAINING,
+    augmentation={"shift": 1, "flip": True},
     settings=MlpSettings,
     titles={
         "relu": "MLP, ReLU",

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kerasdl.experiments.cuts import study as cuts
 from kerasdl.experiments.strengths import study as strengths
 from kerasdl.studies import command
 from kerasdl.studies.mlp_settings import MlpSettings
@@ -51,6 +52,7 @@ APP = App(
     name="gurmukhi",
     description="Compare regularisers of a perceptron on 1,000 Gurmukhi digits and write a report.",
     training=TRAINING,
+    augmentation={"shift": 1},
     settings=MlpSettings,
     titles={
         "baseline": "No regulariser",
@@ -64,7 +66,7 @@ APP = App(
         "full": {**_COMMON, "models": [*_MODELS, "l2_penalty"], "seeds": 20},
     },
     conclude="kerasdl.studies.regularisers:conclude",
-    experiments=[strengths.EXPERIMENT],
+    experiments=[strengths.EXPERIMENT, cuts.of("gurmukhi", train_size=None)],
 )
 
 

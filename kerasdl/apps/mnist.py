@@ -55,6 +55,7 @@ APP = App(
     name="mnist",
     description="Compare perceptrons and small networks on MNIST and write a report.",
     training=TRAINING,
+    augmentation={"shift": 1},
     settings=MlpSettings,
     titles={
         "dropout": "One hidden layer, dropout",

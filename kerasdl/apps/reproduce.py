@@ -154,7 +154,9 @@ def _prepare(options: Any) -> Task:
         )
     part = {**old.recipe, "models": list(plan.models), "seeds": seeds}
     part["training"] = {name: old.recipe["training"][name] for name in plan.models}
-    part["settings"] = {k: v for k, v in old.recipe["settings"].items() if k in plan.models}
+    for table in ("settings", "networks", "transfer"):
+        known = old.recipe.get(table, {})
+        part[table] = {name: known[name] for name in plan.models if name in known}
     return Task(
         folder=folder,
         old=old,
@@ -244,17 +246,28 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
     from rich.console import Console
 
     from kerasdl.studies.data import divide
+    from kerasdl.studies.transfer.weights import pin
     from kerasdl.training.environment import start_keras
 
     plan = task.plan
     splits = divide(dataset, plan.data)
     start_keras()
+    console = Console()
+    plan, weights = pin(plan, dataset, task.data, console)
     from kerasdl.studies.networks import Study
     from kerasdl.training.ending import StopAfter
 
     command = shlex.join(["python", "-m", "kerasdl", "reproduce", str(task.folder), "--quick"])
-    console = Console()
-    study = Study(plan, dataset, splits, task.out, command=command, reported=[], console=console)
+    study = Study(
+        plan,
+        dataset,
+        splits,
+        task.out,
+        command=command,
+        reported=[],
+        console=console,
+        weights=weights,
+    )
     console.print(dataset.label, style="bold", highlight=False, markup=False)
     models = []
     for name, runs in group(task.old.runs).items():

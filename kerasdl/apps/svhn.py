@@ -77,6 +77,7 @@ APP = App(
     name="svhn",
     description="Compare networks on SVHN (cropped street-view digits) and write a report.",
     training=TRAINING,
+    augmentation={"shift": 2},
     presets={
         "default": {"models": ["lenet5", "smallnet"], "data": {"dataset": "svhn"}},
         "full": {

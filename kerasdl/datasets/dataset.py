@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -36,14 +36,45 @@ class Examples:
                 "images must be a uint8 array of shape (n, h, w, c). "
                 f"Received: {self.images.dtype} {self.images.shape}"
             )
-        if self.labels.dtype != np.int32 or self.labels.shape != self.images.shape[:1]:
-            raise ValueError(
-                f"labels must be an int32 array of shape ({len(self.images)},). "
-                f"Received: {self.labels.dtype} {self.labels.shape}"
-            )
+        _check_labels(self.labels, len(self.images))
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Features(Examples):
+    """Examples whose images are what a frozen network made of them.
+
+    Args:
+        images: float array (views × n, d): the first view of every example, then the next.
+        labels: int32 array (views × n,), the labels of the n examples once for each view.
+        views: How often each example is in `images`, e.g. augmented differently; >= 1.
+
+    Raises:
+        ValueError: If shapes or dtypes are other than these.
+    """
+
+    images: npt.NDArray[Any]
+    labels: Labels
+    views: int = 1
+
+    def __post_init__(self) -> None:
+        # bfloat16 is not one of NumPy's own types, which have a kind "f".
+        is_float = self.images.dtype.name in ("float32", "float16", "bfloat16")
+        if not is_float or self.images.ndim != 2:
+            raise ValueError(
+                "features must be a float array of shape (n, d). "
+                f"Received: {self.images.dtype} {self.images.shape}"
+            )
+        _check_labels(self.labels, len(self.images))
+        if self.views < 1 or len(self.images) % self.views:
+            raise ValueError(
+                f"expected {self.views} views of each example. Received: {len(self.images)} rows"
+            )
+
+    def __len__(self) -> int:
+        return len(self.images) // self.views
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +156,14 @@ class Splits:
     train: Examples
     validation: Examples
     test: Examples
+
+
+def _check_labels(labels: Labels, count: int) -> None:
+    if labels.dtype != np.int32 or labels.shape != (count,):
+        raise ValueError(
+            f"labels must be an int32 array of shape ({count},). "
+            f"Received: {labels.dtype} {labels.shape}"
+        )
 
 
 def aligned_empty(shape: tuple[int, ...]) -> Images:

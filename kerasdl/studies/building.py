@@ -3,15 +3,39 @@
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.models import registry
+from kerasdl.models import bases, registry
 from kerasdl.studies.plan import Recipe
 
 if TYPE_CHECKING:
     import keras
 
 
+def precision_of(plan: Recipe, name: str) -> str:
+    """Returns the Keras dtype policy that a model of the recipe has on this machine.
+
+    Args:
+        plan: The recipe.
+        name: One of its models.
+    """
+    from kerasdl.training.precision import resolve
+
+    slow = plan.network(name).depthwise
+    if name in plan.transfer:
+        base = bases.get(plan.settings[name]["base"])
+        # A frozen base is computed forwards only.
+        slow = not base.bfloat16 if plan.transfer[name].arm == "frozen" else base.depthwise
+    return resolve(plan.precision, depthwise=slow)
+
+
 def build(
-    plan: Recipe, name: str, seed: int, *, dataset: Dataset, train: Examples, strategy: Any
+    plan: Recipe,
+    name: str,
+    seed: int,
+    *,
+    dataset: Dataset,
+    train: Examples,
+    strategy: Any,
+    weights: str | None = None,
 ) -> "keras.Model":
     """Returns a model of the recipe with its initial weights, compiled.
 
@@ -22,26 +46,26 @@ def build(
         dataset: The data set, for image shape and class names.
         train: The training images, for a layer that adapts to them and for the schedule.
         strategy: A `tf.distribute.Strategy` or its like, as from `make_strategy`.
+        weights: The path at which the weights that the recipe names were found, where it
+            names some.
     """
     import keras
 
     from kerasdl.models import labels
     from kerasdl.models.whitening import adapt
     from kerasdl.training.compiling import compile_model
-    from kerasdl.training.precision import policy, resolve
+    from kerasdl.training.precision import policy
 
     # Another model's layer names and TensorFlow graph are not needed any more.
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
-    precision = resolve(plan.precision, depthwise=plan.network(name).depthwise)
-    with strategy.scope(), policy(precision):
+    settings = {**plan.settings.get(name, {}), **({} if weights is None else {"weights": weights})}
+    with strategy.scope(), policy(precision_of(plan, name)):
         model = registry.build(
-            plan.network(name).name,
-            dataset.image_shape,
-            dataset.num_classes,
-            **plan.settings.get(name, {}),
+            plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
         )
         model = labels.with_class_names(model, dataset.class_names)
-        adapt(model, train.images)
+        if name not in plan.transfer:  # a base's preprocessing has constants
+            adapt(model, train.images)
         compile_model(model, plan.training[name], len(train))
     return model

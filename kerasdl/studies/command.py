@@ -15,6 +15,8 @@ from kerasdl.studies.options import App, make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.show import banner, show_results
 from kerasdl.studies.together import dismiss, follow, load_in_turn, team
+from kerasdl.studies.transfer.options import titles
+from kerasdl.studies.transfer.weights import check_there, pin
 from kerasdl.training import logs
 from kerasdl.training.workers import Workers, end
 
@@ -107,17 +109,20 @@ def _run(
         raise ValueError("--find-lr trains nothing that --log could log; give one of them")
     if "out" in options and workers.is_chief:
         choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
+    check_there(plan)
     dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))
     splits = divide(dataset, plan.data)
     if not workers.is_chief:
         follow(plan, dataset, splits, strategy, workers)
         return 0
-    folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
-    banner(console, dataset.label, dataset.synthetic)
     from kerasdl.training.environment import start_keras
 
     start_keras()
+    plan, weights = pin(plan, dataset, options.get("data"), console)
+    folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
+    banner(console, dataset.label, dataset.synthetic)
     from kerasdl.studies.networks import Study
+    from kerasdl.studies.transfer.cached import open_cache
 
     # Of these images, not of a folder that happens to have their name.
     published = is_published(describe(dataset, splits, plan.data), plan.data, app.name)
@@ -132,7 +137,9 @@ def _run(
         checkpoint_seconds=options.get("checkpoint_seconds", 10.0),
         logs=logs.Logs(options.get("log", ()), folder, recipe.to_dict(plan)),
         distribution=strategy,
-        titles=app.titles,
+        titles={**app.titles, **titles(plan)},
+        weights=weights,
+        cache=open_cache(plan, options.get("cache_limit"), console),
     )
     del dataset  # with its undivided images, 225 MB at SVHN's full size
     if "find_lr" in options:
@@ -153,9 +160,15 @@ def _run(
         dismiss(workers, reason if failure is None else f"stopped ({failure})")
         if result.status == "complete":
             save_familiarity(folder, splits.train.images, splits.validation.images)
-        if app.conclude is not None and result.status == "complete":
+        if result.status == "complete":
             found = Comparison(result, study.predictions, splits, folder)
-            result = study.add_sections(draw_conclusions(app.conclude, found))
+            # What an app concludes is about networks of its own.
+            if plan.transfer:
+                from kerasdl.studies.transfer.sections import sections
+
+                result = study.add_sections(sections(found, study))
+            elif app.conclude is not None:
+                result = study.add_sections(draw_conclusions(app.conclude, found))
         if result.runs:
             from kerasdl.reporting.report import write_report
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from kerasdl import recipe, record
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.evaluation import metrics, statistics
+from kerasdl.evaluation import statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.models import registry
 from kerasdl.sections import Section
@@ -21,6 +21,7 @@ from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.together import announce
+from kerasdl.studies.transfer.settings import SECOND
 from kerasdl.training.logs import Logs
 
 
@@ -39,6 +40,8 @@ class Study:
         checkpoint_seconds: A killed run loses about so many seconds of work, >= 0.
         distribution: The strategy, where it had to be made already; None to make it here.
         titles: Names for people of models that have names of their own.
+        weights: Paths of the weights that bases begin with, by model (`transfer.weights.pin`).
+        cache: The `FeatureCache` of frozen bases; None for the one in its usual place.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -58,11 +61,14 @@ class Study:
         checkpoint_seconds: float = 10.0,
         distribution: Any = None,
         titles: Mapping[str, str] | None = None,
+        weights: Mapping[str, str] | None = None,
+        cache: Any = None,
     ) -> None:
         from kerasdl.training import environment, strategy
 
         self.plan, self.splits, self.folder = plan, splits, folder
         self.console, self._titles = console, dict(titles or {})
+        self.weights, self.cache = dict(weights or {}), cache
         # The parts have images of their own: the undivided ones would be a second copy.
         self.dataset = dataclasses.replace(dataset, train=splits.train)
         self.strategy = distribution or strategy.make_strategy(plan.strategy)
@@ -82,8 +88,10 @@ class Study:
         self.checkpoint_seconds = checkpoint_seconds
         self.logs = logs or Logs((), folder, self.record.recipe)
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
-        self.record = take_over(folder, self.record, self.predictions, self._say)
+        self.record = take_over(folder, self.record, self.predictions, self.say)
         for name, settings in plan.settings.items():
+            if name in plan.transfer:
+                continue  # built when its weights were found
             # A wrong value shows now, not at that network's turn.
             registry.build(
                 plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
@@ -119,7 +127,7 @@ class Study:
         # From now on the folder is this run's, also if it is killed in the first model.
         self._update(status="running")
         if self.record.environment.backend != "tensorflow":
-            self._say("A training killed on this backend starts anew; finished ones are kept.")
+            self.say("A training killed on this backend starts anew; finished ones are kept.")
         try:
             for number, (model, seed) in enumerate(todo, start=1):
                 if (model, seed) not in done:
@@ -158,7 +166,8 @@ class Study:
             checkpoints: The training's `CheckpointStore`; None for no checkpoints.
 
         Returns:
-            The engine with the trained model; `engine.model.history` is its History.
+            The engine with the trained model; `engine.model.history` is its History. An arm of
+            a transfer has a `Fitted` instead, which is one for who scores it.
 
         Raises:
             FloatingPointError: If the loss became NaN or infinite.
@@ -166,6 +175,10 @@ class Study:
         from kerasdl.training.fit_engine import make_engine
         from kerasdl.training.progress import RichProgress
 
+        if name in self.plan.transfer and self.plan.transfer[name].arm != "scratch":
+            from kerasdl.studies.transfer import phases
+
+            return phases.fit(self, name, seed, title, callbacks, checkpoints)
         training = self.plan.training[name]
         train, held_out = self.splits.train, self.splits.validation
         announce(self.strategy, self.plan, name, seed, checkpoints)
@@ -191,56 +204,26 @@ class Study:
     def _train(self, name: str, seed: int, place: str) -> record.Run:
         """Trains and scores one model and adds its predictions."""
         from kerasdl import files
-        from kerasdl.models import costs
-        from kerasdl.training.precision import resolve
+        from kerasdl.studies.scoring import score
 
         title = f"{name}, seed {seed} ({place})"
         checkpoints = self._checkpoints(name, seed)
         found = None if checkpoints is None else checkpoints.latest()
         if found is not None:
-            self._say(f"{title}: goes on after epoch {found.epoch}, step {found.step} of the next")
+            self.say(f"{title}: goes on after epoch {found.epoch}, step {found.step} of the next")
         callbacks = self.logs.callbacks(name, seed, continued=found is not None)
         engine = self.fit(name, seed, title, callbacks, checkpoints)
         if not self.folder.is_dir():  # writing would make it anew, without what was in it
             raise FileNotFoundError(
                 f"the run folder {self.folder} was removed or renamed while {title} was trained"
             )
-        model, history, parts = engine.model, engine.model.history, self.splits
-        settings = dict(self.plan.settings.get(name, {}))
-        precision = resolve(self.plan.precision, depthwise=self.plan.network(name).depthwise)
-        # Scored as it is stored: the record and predictions.npz agree to the last digit.
-        scores = self.predictions.add(
-            name, seed, engine.predict(parts.test.images), settings=settings
-        )
-        validation = None
-        if len(parts.validation):
-            validation = metrics.score(
-                parts.validation.labels, engine.predict(parts.validation.images)
-            )
-        epochs = len(history.epoch)
-        run = record.Run(
-            model=name,
-            seed=seed,
-            settings=settings,
-            parameters=costs.count_parameters(model).trainable,
-            multiply_accumulates=costs.multiply_accumulates(model),
-            epochs=epochs,
-            train_seconds=engine.train_seconds,
-            images_per_second=epochs * len(parts.train) / engine.train_seconds,
-            precision=precision,
-            history={key: list(map(float, values)) for key, values in history.history.items()},
-            metrics=metrics.combine(
-                metrics.score(parts.train.labels, engine.predict(parts.train.images)),
-                validation,
-                metrics.score(parts.test.labels, scores),
-            ),
-        )
+        run = score(self.plan, name, seed, engine, self.splits, self.predictions)
         with files.atomic_path(self.folder / "models" / f"{name}-seed{seed}.keras") as path:
-            model.save(path, include_optimizer=False)
+            engine.model.save(path, include_optimizer=False)
         self.console.print(
             f"{title}: test accuracy [bold]{100 * run.metrics.test_accuracy:.2f} %[/bold], "
-            f"{epochs} epochs in {engine.train_seconds:.0f} s "
-            f"({run.images_per_second:,.0f} images/s, {precision})",
+            f"{run.epochs} epochs in {run.train_seconds:.0f} s "
+            f"({run.images_per_second:,.0f} images/s, {run.precision})",
             highlight=False,
             soft_wrap=True,
         )
@@ -268,10 +251,11 @@ class Study:
                 "environment": msgspec.to_builtins(machine),
             },
             seconds=self.checkpoint_seconds,
-            notify=self._say,
+            notify=self.say,
         )
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Prints a line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _add(self, run: record.Run) -> None:
@@ -283,6 +267,8 @@ class Study:
         """Does what is left when a run is in the record; once more, it does nothing."""
         checkpoints = self._checkpoints(run.model, run.seed)
         if checkpoints is not None:
+            if run.model in self.plan.transfer:
+                checkpoints.beside(SECOND).clear()
             checkpoints.clear()
         self.logs.add_run(run)
 

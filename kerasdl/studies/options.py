@@ -13,6 +13,7 @@ from kerasdl.record import Reported
 from kerasdl.studies.experiment import Experiment
 from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.studies.together import TIMEOUT
+from kerasdl.studies.transfer import options as transferring
 from kerasdl.training import logs
 from kerasdl.training.settings import Training
 
@@ -32,6 +33,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         conclude: "module:function" from a `studies.conclude.Comparison` to the report's
             further sections; imported when it is needed.
         experiments: The app's other studies, by `--study`.
+        augmentation: Fields of a training that leave the data set's images in their classes,
+            for networks of `--transfer`.
     """
 
     name: str
@@ -43,6 +46,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     settings: type[msgspec.Struct] | None = None
     conclude: str | None = None
     experiments: Sequence[Experiment] = ()
+    augmentation: Mapping[str, int | float | bool] = msgspec.field(default_factory=dict)
 
 
 def make_parser(app: App) -> argparse.ArgumentParser:
@@ -118,6 +122,7 @@ def make_parser(app: App) -> argparse.ArgumentParser:
     if app.settings is not None:
         title = "settings, of every chosen network that has them"
         recipe.add_options(parser, app.settings, title=title)
+    transferring.add_options(parser, app.settings)
     return parser
 
 
@@ -147,25 +152,36 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
         },
     }
     base = {"app": app.name, **preset}
+    own = dict(options)
+    if transferring.is_asked(options):
+        models_of, trainings = transferring.arms_of(options, app.augmentation)
+        # What else a preset has was chosen for its own networks.
+        kept: dict[str, Any] = {key: preset[key] for key in ("data", "seeds") if key in preset}
+        base = {"app": app.name, **kept, **models_of}
+        own = transferring.others(own)
     changes: dict[str, Any] = {}
     where = "the options"
     if "recipe" in options:
         where = str(options["recipe"])
         changes = recipe.read_toml(where)
+        transferring.check_file(options, changes, where)
     assigned: dict[str, Any] = {}
     for text in options.get("set", []):
         assigned = recipe.merge(assigned, recipe.parse_assignment(text))
-    changes = recipe.merge(changes, recipe.chosen(Recipe, options))
+    changes = recipe.merge(changes, recipe.chosen(Recipe, own))
     changes = recipe.merge(changes, {"data": recipe.chosen(Data, options)})
     models = assigned.get("models", changes.get("models", base["models"]))
     for_all = recipe.chosen(Training, options)
     if isinstance(models, list | tuple) and for_all:
         changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
-    if app.settings is not None and (given := recipe.chosen(app.settings, options)):
+    if app.settings is not None and (given := recipe.chosen(app.settings, own)):
         networks = recipe.merge(base.get("networks", {}), changes.get("networks", {}))
         _check_names(given, models, base)
         changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
-    return resolve(base, trainings, recipe.merge(changes, assigned), where=where)
+    plan = resolve(base, trainings, recipe.merge(changes, assigned), where=where)
+    if "cache_limit" in options and not plan.transfer:
+        raise ValueError("--cache-limit is of features of --transfer. Received: it alone")
+    return plan
 
 
 def _check_names(given: Mapping[str, Any], models: Sequence[str], base: Mapping[str, Any]) -> None:

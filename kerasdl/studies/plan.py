@@ -9,6 +9,8 @@ from msgspec import Meta
 
 from kerasdl import recipe
 from kerasdl.models import registry
+from kerasdl.studies.transfer import settings as transferring
+from kerasdl.studies.transfer.settings import Transfer
 from kerasdl.training.settings import Precision, StrategyName, Training
 
 MAX_SEED = 2**31
@@ -59,6 +61,8 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     settings: dict[str, dict[str, Any]] = msgspec.field(default_factory=dict)
     networks: dict[str, str] = msgspec.field(default_factory=dict)
     """Models with names of their own, e.g. the same network with other settings."""
+    transfer: dict[str, Transfer] = msgspec.field(default_factory=dict)
+    """Models with a base from keras.applications, and how that is used."""
 
     def network(self, model: str) -> registry.Network:
         """Returns the network that a model of the comparison is.
@@ -74,7 +78,8 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: If a model or setting does not exist, or a model has no training settings.
         """
-        for model in (*self.models, *self.training, *self.settings, *self.networks):
+        named = (*self.models, *self.training, *self.settings, *self.networks, *self.transfer)
+        for model in dict.fromkeys(named):
             _check_name(model)
             self.network(model)
         for model in self.models:
@@ -96,8 +101,21 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                         f"{model} has the settings: {', '.join(known) or 'none'}. "
                         f"Received: {name!r}"
                     )
+        for model in self.models:
+            self._check_transfer(model)
         if len(set(self.models)) != len(self.models):
             raise ValueError(f"expected each model once. Received: {', '.join(self.models)}")
+
+    def _check_transfer(self, model: str) -> None:
+        found = self.transfer.get(model)
+        if self.network(model).name == transferring.NETWORK:
+            settings = self.settings.get(model, {})
+            transferring.check(model, found, settings, self.training[model])
+        elif found is not None:
+            raise ValueError(
+                f"transfer.{model} is for a model of the network {transferring.NETWORK!r}. "
+                f"Received: {self.network(model).name!r}"
+            )
 
 
 def resolve(
@@ -157,6 +175,7 @@ def resolve(
         training={model: plan.training[model] for model in plan.models},
         settings={model: plan.settings[model] for model in plan.models if plan.settings.get(model)},
         networks={model: plan.networks[model] for model in plan.models if model in plan.networks},
+        transfer={model: plan.transfer[model] for model in plan.models if model in plan.transfer},
     )
 
 

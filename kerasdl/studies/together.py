@@ -11,7 +11,7 @@ import msgspec
 
 from kerasdl import __version__, recipe
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.studies.building import build
+from kerasdl.studies.building import build, precision_of
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
 from kerasdl.training.workers import Workers, joined
@@ -41,6 +41,8 @@ def team(plan: Recipe, options: Mapping[str, Any]) -> Iterator[tuple[Workers, An
     cluster = find_cluster(plan.strategy, options.get("workers"), options.get("rank"))
     if cluster is not None and "find_lr" in options:
         raise ValueError("--find-lr runs in one process; leave out --workers and TF_CONFIG")
+    if cluster is not None and plan.transfer:
+        raise ValueError("--transfer runs in one process; leave out --workers and TF_CONFIG")
     greeting: dict[str, Any] = {}
     if cluster is not None:
         greeting = {"recipe": recipe.to_dict(plan), "versions": _versions()}
@@ -85,7 +87,6 @@ def announce(strategy: Any, plan: Recipe, name: str, seed: int, checkpoints: Any
         seed: The seed.
         checkpoints: The training's `CheckpointStore`, or None.
     """
-    from kerasdl.training.precision import resolve
     from kerasdl.training.strategy import workers_of
 
     workers = workers_of(strategy)
@@ -95,8 +96,8 @@ def announce(strategy: Any, plan: Recipe, name: str, seed: int, checkpoints: Any
     if checkpoints is not None:
         store["identity"] = checkpoints.identity
     # Processors may differ in what "auto" is; the chief's is the one that counts.
-    precision = resolve(plan.precision, depthwise=plan.network(name).depthwise)
-    workers.share({"model": name, "seed": seed, "precision": precision, **store})
+    task = {"model": name, "seed": seed, "precision": precision_of(plan, name)}
+    workers.share({**task, **store})
 
 
 def dismiss(workers: Workers, reason: str | None) -> None:

@@ -85,6 +85,20 @@ class CheckpointStore:
             for left in folder.glob(".epoch*"):  # a write that was killed
                 left.unlink(missing_ok=True)
 
+    def beside(self, name: str) -> "CheckpointStore":
+        """Returns the store of another phase of the same training, in a folder beside this one.
+
+        Args:
+            name: The phase, part of the folder's name and of the identity.
+        """
+        return CheckpointStore(
+            self.folder.with_name(f"{self.folder.name}-{name}"),
+            {**self.identity, "phase": name},
+            seconds=self.seconds,
+            write=self.write,
+            notify=self._notify,
+        )
+
     def is_due(self) -> bool:
         """Whether the last checkpoint is old enough for a new one to be worth its time."""
         age = time.monotonic() - self._saved

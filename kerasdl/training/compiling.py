@@ -1,15 +1,32 @@
 """From training settings to a compiled Keras model."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from kerasdl.training.discriminative import ScaledAdam, ScaledAdamW, ScaledSGD
 from kerasdl.training.schedules import WarmupDecay
 from kerasdl.training.settings import Training
 
+_PLAIN: dict[str, Any] = {
+    "sgd": keras.optimizers.SGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.AdamW,
+}
+_SCALED: dict[str, Any] = {"sgd": ScaledSGD, "adam": ScaledAdam, "adamw": ScaledAdamW}
 
-def make_optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer:
-    """Returns the optimizer of `training` for a run of `steps` steps in all."""
+
+def make_optimizer(
+    training: Training, steps: int, scales: Sequence[float] = ()
+) -> keras.optimizers.Optimizer:
+    """Returns the optimizer of `training`.
+
+    Args:
+        training: The settings.
+        steps: Steps of the run in all, >= 1.
+        scales: Factors of the learning rate, one for each trainable variable; none for 1.
+    """
     rate: float | WarmupDecay = training.learning_rate
     if training.schedule != "constant":
         rate = WarmupDecay(training.learning_rate, steps, training.warmup, training.schedule)
@@ -17,19 +34,13 @@ def make_optimizer(training: Training, steps: int) -> keras.optimizers.Optimizer
     average: dict[str, Any] = (
         {"use_ema": True, "ema_momentum": training.ema} if training.ema else {}
     )
+    kinds = _SCALED if scales else _PLAIN
+    options = {**average, "scales": scales} if scales else average
     if training.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
-            rate,
-            momentum=training.momentum,
-            nesterov=training.momentum > 0,
-            weight_decay=decay,
-            **average,
-        )
-    elif training.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(rate, weight_decay=decay, **average)
-    else:
-        # Keras's AdamW has a default decay of its own; 0 must mean none.
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=training.weight_decay, **average)
+        options |= {"momentum": training.momentum, "nesterov": training.momentum > 0}
+    # Keras's AdamW has a default decay of its own; 0 must mean none.
+    pull = training.weight_decay if training.optimizer == "adamw" else decay
+    optimizer = kinds[training.optimizer](rate, weight_decay=pull, **options)
     if decay:
         # A pull to 0 makes sense for kernels only: not for offsets or normalisation scales.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -72,13 +83,16 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
 keras.saving.register_keras_serializable("kerasdl")(SmoothedCrossentropy)
 
 
-def compile_model(model: keras.Model, training: Training, num_examples: int) -> None:
+def compile_model(
+    model: keras.Model, training: Training, num_examples: int, scales: Sequence[float] = ()
+) -> None:
     """Compiles `model`, whose outputs are logits, for a training on `num_examples` images.
 
     Args:
         model: A model with one output (n, num_classes) of logits.
         training: The settings; the schedule ends with the last step of `epochs`.
         num_examples: Number of training images, which decides the steps.
+        scales: As for `make_optimizer`.
     """
     steps = training.num_epochs(num_examples) * -(-num_examples // training.batch_size)
     if training.label_smoothing:
@@ -87,4 +101,5 @@ def compile_model(model: keras.Model, training: Training, num_examples: int) -> 
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # XLA on the CPU makes TensorFlow's convolutions 5-10 times slower; JAX has nothing else.
     jit = keras.backend.backend() != "tensorflow"
-    model.compile(make_optimizer(training, steps), loss, metrics=["accuracy"], jit_compile=jit)
+    optimizer = make_optimizer(training, steps, scales)
+    model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=jit)

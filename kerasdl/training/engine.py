@@ -22,7 +22,7 @@ from kerasdl.training import state
 from kerasdl.training.checkpoint import Checkpoint, CheckpointStore
 from kerasdl.training.ending import check_loss, check_weights, early_stopping
 from kerasdl.training.kernels import fused_kernels
-from kerasdl.training.order import epoch_order
+from kerasdl.training.order import order_of
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import compile_steps
 from kerasdl.training.strategy import agree, workers_of
@@ -120,7 +120,7 @@ class Engine:
         epoch, first, logs = self._resume(checkpoints, container) or (initial_epoch, 0, {})
         stretch, traced = 1, False
         while epoch < epochs and not self.model.stop_training:
-            order = epoch_order(len(train), seed, epoch)
+            order = order_of(train, seed, epoch)
             if not first:
                 container.on_epoch_begin(epoch)
                 self.model.reset_metrics()

@@ -19,7 +19,7 @@ from kerasdl.evaluation import metrics
 from kerasdl.training import augment
 from kerasdl.training.ending import check_loss, check_weights, early_stopping
 from kerasdl.training.interrupt import DeferredInterrupt
-from kerasdl.training.order import epoch_order, flip_phase
+from kerasdl.training.order import flip_phase, order_of
 from kerasdl.training.settings import Training
 from kerasdl.training.steps import class_weights
 
@@ -62,6 +62,7 @@ class FitEngine:
         seed: int,
         validation: Examples | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        initial_epoch: int = 0,
     ) -> keras.callbacks.History:
         """Trains the model with `Model.fit` and returns its History.
 
@@ -76,6 +77,8 @@ class FitEngine:
             seed: Decides the order of the images and their augmentation, >= 0.
             validation: Scored after every epoch as `val_...`; None or empty for none.
             callbacks: Keras callbacks.
+            initial_epoch: The 0-based epoch to begin with, for a model and optimizer that have
+                come so far.
 
         Returns:
             The History; `self.train_seconds` has the wall time without validation.
@@ -93,6 +96,7 @@ class FitEngine:
             history = self.model.fit(
                 batches,
                 epochs=epochs,
+                initial_epoch=initial_epoch,
                 shuffle=False,
                 verbose=0,
                 callbacks=[watch, *stopping, *callbacks],
@@ -142,7 +146,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def start(self, epoch: int) -> None:
         """Makes the batches those of the 0-based `epoch`."""
         self._epoch = epoch
-        self._order = epoch_order(len(self._train), self._seed, epoch)
+        self._order = order_of(self._train, self._seed, epoch)
 
     def __len__(self) -> int:
         """Returns the number of steps of an epoch."""

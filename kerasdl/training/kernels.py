@@ -100,9 +100,12 @@ def _fused_update(optimizer: Any) -> Any:
 
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         return None  # its variables are not plain ones
-    if type(optimizer) is keras.optimizers.SGD and optimizer.momentum:
+    # One of `training.discriminative` is another but for the rates.
+    kind = getattr(optimizer, "kind", type(optimizer))
+    rate_of = getattr(optimizer, "rate_of", lambda variable, rate: rate)
+    if kind is keras.optimizers.SGD and optimizer.momentum:
         apply = _momentum
-    elif type(optimizer) in (keras.optimizers.Adam, keras.optimizers.AdamW):
+    elif kind in (keras.optimizers.Adam, keras.optimizers.AdamW):
         if optimizer.amsgrad:
             return None
         apply = _adam
@@ -117,7 +120,8 @@ def _fused_update(optimizer: Any) -> Any:
             return
         index = optimizer._get_variable_index(variable)
         gradient = tf.cast(gradient, weights.dtype)
-        apply(optimizer, index, weights, gradient, tf.cast(learning_rate, weights.dtype))
+        rate = tf.cast(rate_of(variable, learning_rate), weights.dtype)
+        apply(optimizer, index, weights, gradient, rate)
 
     return update_step
 

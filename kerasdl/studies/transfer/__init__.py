@@ -1,0 +1,1 @@
+"""Transfer learning in a comparison: keras.applications frozen, fine-tuned and from scratch."""

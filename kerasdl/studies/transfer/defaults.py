@@ -1,0 +1,69 @@
+"""What the arms of a transfer are trained with where the user says nothing."""
+
+import msgspec
+
+from kerasdl.studies.transfer.settings import AUGMENTATION, Transfer
+from kerasdl.training.settings import Training
+
+# On features a step takes a fraction of a millisecond, so that epochs are cheap.
+_HEAD = Training(
+    epochs=30,
+    minimum_images=200_000,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=1e-2,
+    schedule="cosine",
+    warmup=0.05,
+)
+
+# VGG16 has no BatchNorm: from Glorot's first weights it leaves chance at a low rate only.
+_SCRATCH = Training(
+    epochs=30,
+    minimum_images=400_000,
+    batch_size=64,
+    optimizer="adamw",
+    learning_rate=3e-4,
+    weight_decay=5e-2,
+    schedule="cosine",
+    warmup=0.1,
+)
+
+_PHASE_TWO = {"finetune_epochs": 5, "finetune_rate": 1e-4, "layer_decay": 0.8}
+
+
+def transfer_of(arm: str, *, frozen_whole: bool, cached: bool, views: int) -> Transfer:
+    """Returns the table `transfer` of an arm.
+
+    Args:
+        arm: One of `settings.ARMS`.
+        frozen_whole: Whether the whole base is frozen, without which there is nothing to keep.
+        cached: Whether features may be kept.
+        views: Views of each training image, >= 1.
+    """
+    return msgspec.convert(
+        {
+            "arm": arm,
+            "cached": cached and frozen_whole and arm != "scratch",
+            "views": 1 if arm == "scratch" else views,
+            **(_PHASE_TWO if arm == "finetuned" else {}),
+        },
+        Transfer,
+    )
+
+
+def training_of(transfer: Transfer, augmentation: dict[str, int | float | bool]) -> Training:
+    """Returns the table `training` of an arm.
+
+    Args:
+        transfer: The arm.
+        augmentation: Fields of a training that leave an image of the data set in its class.
+    """
+    unknown = set(augmentation) - set(AUGMENTATION)
+    if unknown:
+        raise ValueError(f"expected fields of an augmentation. Received: {', '.join(unknown)}")
+    plain = _SCRATCH if transfer.arm == "scratch" else _HEAD
+    # Features of images as they are: an augmentation would be in the recipe and not in the run.
+    if transfer.arm == "frozen" and transfer.cached and transfer.views == 1:
+        return plain
+    return msgspec.structs.replace(plain, **augmentation)

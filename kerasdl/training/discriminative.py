@@ -1,0 +1,126 @@
+"""Discriminative learning rates: the nearer a weight is to the image, the lower its rate.
+
+Howard and Ruder 2018 (ACL, "Universal Language Model Fine-tuning for Text Classification",
+section 3.2): what the lower layers have learned is general, and should change less.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+
+
+class _Scaled:
+    """Beside an optimizer of Keras's: its rate times a factor of each variable's own.
+
+    Decoupled weight decay pulls by the rate, and so by the scaled one.
+
+    Args:
+        scales: One factor for each variable, in the order that the optimizer is built with.
+        **options: The optimizer's own arguments.
+    """
+
+    kind: type[keras.optimizers.Optimizer]
+    """The optimizer that this is but for the rates."""
+    weight_decay: float | None
+
+    def __init__(self, *arguments: Any, scales: Sequence[float], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A tuple: Keras's optimizers replace lists by ones that they track.
+        self.scales = tuple(scales)
+
+    def build(self, variables: Sequence[Any]) -> None:
+        """Makes the optimizer's variables.
+
+        Raises:
+            ValueError: If there are not as many variables as factors.
+        """
+        if len(variables) != len(self.scales):
+            raise ValueError(
+                f"expected {len(self.scales)} variables, one for each rate. "
+                f"Received: {len(variables)}"
+            )
+        super().build(variables)  # type: ignore[misc]
+
+    def rate_of(self, variable: Any, learning_rate: Any) -> Any:
+        """Returns the rate of one variable."""
+        return learning_rate * self._scale(variable)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Updates a variable as the optimizer does, at the variable's rate."""
+        rate = self.rate_of(variable, learning_rate)
+        super().update_step(gradient, variable, rate)  # type: ignore[misc]
+
+    def _scale(self, variable: Any) -> float:
+        return self.scales[self._get_variable_index(variable)]  # type: ignore[attr-defined]
+
+    def _apply_weight_decay(self, variables: Iterable[Any]) -> None:
+        decay = self.weight_decay
+        if decay is None:
+            return
+        groups: dict[float, list[Any]] = {}
+        for variable in variables:
+            groups.setdefault(self._scale(variable), []).append(variable)
+        try:
+            for scale, members in groups.items():
+                self.weight_decay = decay * scale
+                super()._apply_weight_decay(members)  # type: ignore[misc]
+        finally:
+            self.weight_decay = decay
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments, for saving with the model."""
+        return {**super().get_config(), "scales": list(self.scales)}  # type: ignore[misc]
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ScaledSGD(_Scaled, keras.optimizers.SGD):  # type: ignore[misc]
+    """SGD with a rate for each variable."""
+
+    kind = keras.optimizers.SGD
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ScaledAdam(_Scaled, keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam with a rate for each variable."""
+
+    kind = keras.optimizers.Adam
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class ScaledAdamW(_Scaled, keras.optimizers.AdamW):  # type: ignore[misc]
+    """AdamW with a rate for each variable."""
+
+    kind = keras.optimizers.AdamW
+
+
+def scales_by_depth(
+    model: keras.Model, base: keras.Model, cuts: Sequence[str], decay: float
+) -> list[float]:
+    """Returns the factor of each trainable variable of a model with a base inside.
+
+    What is no part of the base, the head, has the factor 1; the base's last block has
+    `decay`, the block below it decay², and so on down to the image.
+
+    Args:
+        model: The model.
+        base: A model that is one of its layers.
+        cuts: Names of the layers that end the base's blocks, from the image to the end.
+        decay: In (0, 1].
+
+    Returns:
+        Factors in the order of `model.trainable_variables`.
+
+    Raises:
+        ValueError: If the base has none of those layers.
+    """
+    names = [layer.name for layer in base.layers]
+    ends = sorted(names.index(cut) for cut in cuts if cut in names)
+    if not ends:
+        raise ValueError(f"expected a base with a layer of {', '.join(cuts)}. Received: none")
+    factors = {}
+    for index, layer in enumerate(base.layers):
+        blocks_above = sum(end >= index for end in ends[:-1])
+        for variable in layer.trainable_variables:
+            factors[id(variable)] = decay ** (1 + blocks_above)
+    return [factors.get(id(variable), 1.0) for variable in model.trainable_variables]
