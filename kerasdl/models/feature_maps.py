@@ -1,0 +1,307 @@
+"""Where a network still knows where: its last feature maps, and where their cells lie.
+
+A convolutional network ends with maps of cells that each look at a part of the image, before
+pooling or flattening makes a vector of them. Here a model is cut at such maps into two halves,
+also where they lie in a model inside the model.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+CELLS = 4
+"""Maps with fewer cells a side than this tell too little of where: earlier ones are taken."""
+
+# Layers and plain operations that are nothing else; others have an `activation`.
+_ACTIVATIONS = {"relu", "relu6", "leakyrelu", "prelu", "elu", "silu", "gelu", "hardswish"}
+
+Axis = tuple[float, float]
+PIXELS: tuple[Axis, Axis] = ((0.0, 1.0), (0.0, 1.0))
+"""The centres of the pixels themselves."""
+
+
+@dataclass(frozen=True)
+class FeatureMaps:
+    """A model, cut at maps that everything it answers passes through.
+
+    Args:
+        layer: name of the layer that makes them, behind the name of the model it is in.
+        lower: models that, one after the other, lead from the pixels to the maps.
+        upper: models that lead on from there to the model's output.
+        shape: (rows, columns, channels) of the maps.
+        image: (height, width) of the images.
+        centres: by axis (vertical, horizontal), where the centre of the first cell lies and how
+            far it is to the next, in pixels; the centre of the first pixel is 0.
+    """
+
+    layer: str
+    lower: tuple[keras.Model, ...]
+    upper: tuple[keras.Model, ...]
+    shape: tuple[int, int, int]
+    image: tuple[int, int]
+    centres: tuple[Axis, Axis]
+
+    def spread(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Returns the matrices (height, rows) and (width, columns) that turn cells into pixels.
+
+        A pixel between the centres of two cells takes its share of both (linear). An outermost
+        cell reaches half the distance between cells beyond its centre and fades over the next
+        whole one: what lies farther out, no cell looks at first of all.
+        """
+        vertical, horizontal = (
+            _interpolation(pixels, cells, centres)
+            for pixels, cells, centres in zip(self.image, self.shape[:2], self.centres, strict=True)
+        )
+        return vertical, horizontal
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One use of an operation in a model, and what is known of the tensor that it makes."""
+
+    operation: Any
+    inputs: list[Any]
+    output: Any
+    convolved: bool
+    activated: bool
+    centres: tuple[Axis, Axis] | None
+    cut: bool
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A step whose maps the model can be cut at: its models from the outside in, and the tensor."""
+
+    names: tuple[str, ...]
+    opened: tuple[tuple[Any, _Step], ...]
+    model: Any
+    step: _Step
+
+
+def last_maps(model: keras.Model, cells: int = CELLS) -> FeatureMaps | None:
+    """Cut a model at its last convolutional feature maps, after activation, before pooling.
+
+    Before an activation, a map is as much what is absent as what is present; such maps are taken
+    only of a model that has no others.
+
+    Args:
+        model: a functional or Sequential model of one image input (n, height, width, channels)
+            and one output.
+        cells: fewest rows and columns; where no maps have so many, the last of the finest ones
+            are taken.
+
+    Returns:
+        The two halves, which share the model's layers; None for a model without convolution, or
+        whose maps all have a single cell.
+
+    Raises:
+        ValueError: the model is of another kind.
+    """
+    if not _is_graph(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            "Expected a functional or Sequential model with one input and one output. "
+            f"Received: {model.name!r} of type {type(model).__name__}."
+        )
+    if len(model.inputs[0].shape) != 4:
+        return None
+    places = [place for place in _places(model, PIXELS) if min(_side(place.step)) > 1]
+    if not places:
+        return None
+    places = [place for place in places if place.step.activated] or places
+    finest = max(min(_side(place.step)) for place in places)
+    place = [one for one in places if min(_side(one.step)) >= min(cells, finest)][-1]
+    lower, upper = _halves(place)
+    rows, columns, channels = place.step.output.shape[1:]
+    height, width = model.inputs[0].shape[1:3]
+    assert place.step.centres is not None  # known of every place
+    return FeatureMaps(
+        layer="/".join((*place.names, place.step.operation.name)),
+        lower=lower,
+        upper=upper,
+        shape=(int(rows), int(columns), int(channels)),
+        image=(int(height), int(width)),
+        centres=place.step.centres,
+    )
+
+
+def _is_graph(operation: Any) -> bool:
+    """Whether this is a model whose layers' uses are known: a subclassed one is plain Python."""
+    functional = isinstance(operation, keras.Model) and hasattr(operation, "operations")
+    return functional or (isinstance(operation, keras.Sequential) and operation.built)
+
+
+def _side(step: _Step) -> tuple[int, int]:
+    rows, columns = step.output.shape[1:3]
+    return int(rows), int(columns)
+
+
+def _places(
+    model: Any,
+    centres: tuple[Axis, Axis],
+    names: tuple[str, ...] = (),
+    opened: tuple[tuple[Any, _Step], ...] = (),
+) -> Iterator[_Place]:
+    """Yield the places where the model can be cut, in the order of computation."""
+    known: dict[int, tuple[Axis, Axis] | None] = {}
+    for step in _steps(model, centres):
+        known[id(step.output)] = step.centres
+        inside = step.operation
+        if step.cut and _opens(step):
+            at = known[id(step.inputs[0])]
+            if at is not None:
+                path = (*names, inside.name)
+                yield from _places(inside, at, path, (*opened, (model, step)))
+        elif step.cut and step.convolved and step.centres and len(step.output.shape) == 4:
+            yield _Place(names, opened, model, step)
+
+
+def _opens(step: _Step) -> bool:
+    """Whether a step is a model inside the model, used at the size it was built for."""
+    inside = step.operation
+    return (
+        _is_graph(inside)
+        and len(inside.inputs) == len(inside.outputs) == len(step.inputs) == 1
+        and tuple(inside.inputs[0].shape[1:]) == tuple(step.inputs[0].shape[1:])
+    )
+
+
+def _steps(model: Any, centres: tuple[Axis, Axis]) -> list[_Step]:
+    """Return the uses of operations between a model's input and its output, in order."""
+    nodes = _nodes(model.outputs[0])
+    place = {id(output): i for i, (_, _, output) in enumerate(nodes)}
+    # The last step that takes each tensor: one that is handed past a step goes around it.
+    last = list(range(len(nodes)))
+    for i, (_, inputs, _) in enumerate(nodes):
+        for tensor in inputs:
+            last[place[id(tensor)]] = i
+    steps: list[_Step] = []
+    reach = 0
+    for i, (operation, inputs, output) in enumerate(nodes):
+        before = [steps[place[id(tensor)]] for tensor in inputs]
+        cut = reach <= i
+        reach = max(reach, last[i])
+        start = centres if not inputs else None
+        convolved = start is None and _is_convolved(operation, before, output)
+        found = start or _centres(operation, before, output)
+        activated = convolved and _is_activation(operation)
+        steps.append(_Step(operation, inputs, output, convolved, activated, found, cut))
+    return steps
+
+
+def _nodes(output: Any) -> list[tuple[Any, list[Any], Any]]:
+    """Return (operation, inputs, output) of all that leads to a tensor, what comes first first."""
+    found: list[tuple[Any, list[Any], Any]] = []
+    seen: set[int] = set()
+    waiting = [(output, False)]
+    while waiting:
+        tensor, ready = waiting.pop()
+        operation, index, _ = tensor._keras_history
+        node = operation._inbound_nodes[index]
+        if ready:
+            found.append((operation, list(node.input_tensors), tensor))
+        elif id(tensor) not in seen:
+            seen.add(id(tensor))
+            waiting.append((tensor, True))
+            waiting += [(one, False) for one in node.input_tensors]
+    return found
+
+
+def _is_convolved(operation: Any, before: list[_Step], output: Any) -> bool:
+    """Whether a tensor holds maps of a convolution, perhaps normalised, activated or added up.
+
+    Whatever else changes the number of cells (pooling, padding) ends them, until the next
+    convolution.
+    """
+    if len(output.shape) < 4 or None in output.shape[1:3]:
+        return False
+    if _is_graph(operation):
+        return _steps(operation, PIXELS)[-1].convolved
+    if hasattr(operation, "kernel_size"):
+        return True
+    return any(one.convolved and _side(one) == tuple(output.shape[1:3]) for one in before)
+
+
+def _is_activation(operation: Any) -> bool:
+    """Whether an operation ends with a function that is not linear."""
+    if type(operation).__name__.lower() in _ACTIVATIONS:
+        return True
+    function = getattr(operation, "activation", None)
+    return function is not None and function is not keras.activations.linear
+
+
+def _centres(operation: Any, before: list[_Step], output: Any) -> tuple[Axis, Axis] | None:
+    """Return where the cells of a tensor lie, None for what are no cells."""
+    # A fifth axis is one of groups of channels, on the way through a shuffle.
+    if len(output.shape) < 4 or None in output.shape[1:3]:
+        return None
+    size = tuple(int(side) for side in output.shape[1:3])
+    known = [one for one in before if one.centres is not None]
+    # A scale for each channel (1x1) is multiplied with maps: these say where the product lies.
+    from_ = next((one for one in known if _side(one) == size), known[0] if known else None)
+    if from_ is None or from_.centres is None:
+        return None
+    if _is_graph(operation):
+        return _steps(operation, from_.centres)[-1].centres
+    vertical, horizontal = (
+        _moved(operation, axis, from_.centres[axis], _side(from_)[axis], size[axis])
+        for axis in (0, 1)
+    )
+    return vertical, horizontal
+
+
+def _moved(operation: Any, axis: int, centres: Axis, before: int, after: int) -> Axis:
+    """Return where an operation's cells lie along an axis, given where those of its input do."""
+    start, step = centres
+    window = _along(operation, "kernel_size", axis) or _along(operation, "pool_size", axis)
+    if window:
+        stride = _along(operation, "strides", axis) or 1
+        length = (window - 1) * (_along(operation, "dilation_rate", axis) or 1) + 1
+        missing = 0
+        if getattr(operation, "padding", "valid") == "same":
+            missing = max((math.ceil(before / stride) - 1) * stride + length - before, 0)
+        if (before + missing - length) // stride + 1 == after:
+            # The odd one of the missing pixels goes to the end.
+            return start + step * ((length - 1) / 2 - missing // 2), step * stride
+    if isinstance(operation, keras.layers.ZeroPadding2D):
+        return start - step * operation.padding[axis][0], step
+    if isinstance(operation, keras.layers.Cropping2D):
+        return start + step * operation.cropping[axis][0], step
+    # Resized, or not known better: the new cells share the old ones' field evenly.
+    new = step * before / after
+    return start + (new - step) / 2, new
+
+
+def _along(operation: Any, name: str, axis: int) -> int | None:
+    """Return a layer's setting along an axis; None where it has none."""
+    value = getattr(operation, name, None)
+    return value[axis] if isinstance(value, list | tuple) else value
+
+
+def _halves(place: _Place) -> tuple[tuple[keras.Model, ...], tuple[keras.Model, ...]]:
+    """Return the models below and above a place, in the order of computation."""
+    lower = [_between(model.inputs[0], step.inputs[0]) for model, step in place.opened]
+    upper = [_between(step.output, model.outputs[0]) for model, step in place.opened]
+    lower.append(_between(place.model.inputs[0], place.step.output))
+    upper.append(_between(place.step.output, place.model.outputs[0]))
+    return tuple(filter(None, lower)), tuple(filter(None, reversed(upper)))
+
+
+def _between(start: Any, end: Any) -> keras.Model | None:
+    """Return the part of a model between two of its tensors; None where they are one."""
+    return None if start is end else keras.Model(start, end)
+
+
+def _interpolation(pixels: int, cells: int, centres: Axis) -> npt.NDArray[np.float32]:
+    start, step = centres
+    place = (np.arange(pixels) - start) / step
+    inside = np.clip(place, 0, cells - 1)
+    # Each cell is a tent that falls to nothing at its neighbours' centres.
+    tents = np.maximum(0.0, 1.0 - np.abs(inside[:, np.newaxis] - np.arange(cells)))
+    beyond = np.abs(place - inside) - 0.5
+    matrix = tents * np.clip(1.0 - beyond, 0.0, 1.0)[:, np.newaxis]
+    return np.asarray(matrix, np.float32)
