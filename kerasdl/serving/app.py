@@ -1,0 +1,105 @@
+"""The process: its threads, its ports, its start and its end."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import socket
+import sys
+from pathlib import Path
+
+from kerasdl.quiet import quiet_start
+from kerasdl.serving.options import Options
+
+log = logging.getLogger("kerasdl.serving")
+
+
+def serve(folder: Path, options: Options) -> int:
+    """Serves a folder of models until SIGTERM or SIGINT.
+
+    Args:
+        folder: The models, NAME/VERSION/ in it.
+        options: What the person asked for.
+
+    Returns:
+        0.
+
+    Raises:
+        ValueError: If options do not fit together, or a package of the serve extra is missing.
+        OSError: If a port is taken or a file cannot be read.
+    """
+    _check_packages()
+    key = _read_key(options.api_key_file)
+    if bool(options.tls_certificate) != bool(options.tls_key):
+        raise ValueError("--tls-certificate and --tls-key go together. Received: one of them")
+    with contextlib.ExitStack() as stack:
+        rest = stack.enter_context(_listen(options.host, options.rest_port, "--rest-port"))
+        # gRPC opens its port itself; trying it first gives the same message.
+        _listen(options.host, options.grpc_port, "--grpc-port").close()
+        _start_tensorflow(options.threads)
+        import uvloop
+
+        from kerasdl.serving import running
+
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(message)s"
+        )
+        log.setLevel(logging.INFO)
+        # A thread that wants to run waits this long for one that computes in Python. The
+        # default of 5 ms would be the latency of small models.
+        sys.setswitchinterval(0.0005)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(running.run(folder, options, key, rest))
+    return 0
+
+
+def _check_packages() -> None:
+    from importlib.util import find_spec
+
+    needed = ("orjson", "uvicorn", "uvloop", "httptools", "grpc", "grpc_health.v1")
+    missing = [name for name in needed if find_spec(name.partition(".")[0]) is None]
+    if find_spec("tensorflow_serving") is None:
+        missing.append("tensorflow-serving-api")
+    if missing:
+        raise ValueError(
+            f"the server needs packages that are not installed: {', '.join(missing)}. "
+            "Install kerasdl[serve]"
+        )
+
+
+def _read_key(path: str) -> str:
+    if not path:
+        return ""
+    key = Path(path).read_text(encoding="utf-8").strip()
+    if len(key) < 16 or not key.isascii() or not key.isprintable():
+        raise ValueError(
+            "--api-key-file must hold a key of at least 16 printable ASCII characters, e.g. of "
+            f"`openssl rand -hex 32`. Received: {path}, with {len(key)} characters"
+        )
+    return key
+
+
+def _listen(host: str, port: int, option: str) -> socket.socket:
+    """Opens a port to listen on."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise OSError(
+            f"{option} {port} cannot be opened on {host}: {error.strerror or error}"
+        ) from None
+
+
+def _start_tensorflow(threads: int) -> None:
+    """Imports TensorFlow, and takes what it leaves out of the garbage collector's rounds.
+
+    They are 460 000 objects: a full collection would stop every request for a quarter of a
+    second. What is loaded later is not frozen, so versions that go are collected.
+    """
+    with quiet_start():
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.constant(0.0)
+    gc.collect()
+    gc.freeze()

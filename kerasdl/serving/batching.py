@@ -1,0 +1,324 @@
+"""Requests that wait are run together, in one call of the model.
+
+Work-conserving: a call starts as soon as a worker is free and something waits; no request
+is held back for company. While it runs others arrive, and they are the next batch.
+
+Everything here but `Workers` runs on the event loop's thread, so nothing is locked.
+"""
+
+import asyncio
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from kerasdl.serving.errors import Failure, from_exception
+from kerasdl.serving.loading import Servable
+from kerasdl.serving.signatures import Arrays, Signature
+
+Lane = tuple[Any, ...]
+"""What can go through one call: a signature of a version, types and shapes of its inputs."""
+
+
+class Job:
+    """One request, or a part of a large one, on its way through the model.
+
+    Args:
+        servable: The version, kept alive by this.
+        signature: Its signature.
+        inputs: Checked inputs.
+        examples: Their first dimension.
+        pixels: Pixels that decoding them will take.
+        deadline: When nobody waits for the answer any more, by `time.monotonic`.
+        future: Gets the outputs by name, or a `Failure`.
+    """
+
+    __slots__ = (
+        *("deadline", "examples", "future", "inputs", "pixels", "servable", "signature"),
+        *("submitted", "timer"),
+    )
+
+    def __init__(
+        self,
+        servable: Servable,
+        signature: Signature,
+        inputs: Arrays,
+        examples: int,
+        pixels: int,
+        deadline: float,
+        future: "asyncio.Future[Arrays]",
+    ) -> None:
+        self.servable = servable
+        self.signature = signature
+        self.inputs = inputs
+        self.examples = examples
+        self.pixels = pixels
+        self.deadline = deadline
+        self.future = future
+        self.submitted = time.monotonic()
+        self.timer: asyncio.TimerHandle | None = None
+
+    def expire(self) -> None:
+        """Answers a request whose time is up."""
+        if not self.future.done():
+            self.future.set_exception(Failure("DEADLINE_EXCEEDED", "the request took too long"))
+
+
+class Batcher:
+    """Collects requests into batches and hands them to the workers.
+
+    Args:
+        workers: Batches that run at the same time.
+        batch_size: Most examples in a batch.
+        max_pixels: Most pixels of encoded images in a batch.
+        pad: Whether batches are filled up to the next power of two.
+        observe: Called after each batch with (servable, examples, seconds it ran, seconds
+            that its first request had waited).
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        batch_size: int,
+        max_pixels: int,
+        pad: bool,
+        observe: Callable[[Servable, int, float, float], None],
+    ) -> None:
+        self.batch_size = batch_size
+        self.max_pixels = max_pixels
+        self.waiting = 0
+        """Examples that wait."""
+        self._observe = observe
+        self._lanes: dict[Lane, deque[Job]] = {}
+        self._scheduled = False
+        self._loop = asyncio.get_running_loop()
+        self._workers = Workers(workers, pad, lambda *done: self._post(*done))
+        self._idle = workers
+
+    async def run(
+        self,
+        servable: Servable,
+        signature: Signature,
+        inputs: Arrays,
+        examples: int,
+        pixels: int,
+        deadline: float,
+    ) -> Arrays:
+        """Runs one request and returns the outputs by name.
+
+        More examples than a batch holds go through in parts, so the cap holds for them too.
+
+        Raises:
+            Failure: If time ran out, or the model refused the request.
+        """
+        if examples <= self.batch_size or not signature.batchable:
+            return await self._submit(servable, signature, inputs, examples, pixels, deadline)
+        parts = []
+        for start in range(0, examples, self.batch_size):
+            part = {name: a[start : start + self.batch_size] for name, a in inputs.items()}
+            count = min(self.batch_size, examples - start)
+            # Which part an image is in is not known here: each counts as all of them.
+            parts.append(self._submit(servable, signature, part, count, pixels, deadline))
+        try:
+            answers = await asyncio.gather(*parts)
+        finally:
+            for future in parts:
+                future.cancel()
+        return {
+            name: np.concatenate([answer[name] for answer in answers]) for name in signature.outputs
+        }
+
+    def healthy(self, patience: float) -> bool:
+        """Says whether every worker lives and none has been in one call for `patience` seconds."""
+        return self._workers.healthy(patience)
+
+    async def close(self) -> None:
+        """Ends the workers after what they run now."""
+        await self._loop.run_in_executor(None, self._workers.close)
+
+    def _submit(
+        self,
+        servable: Servable,
+        signature: Signature,
+        inputs: Arrays,
+        examples: int,
+        pixels: int,
+        deadline: float,
+    ) -> "asyncio.Future[Arrays]":
+        future: asyncio.Future[Arrays] = self._loop.create_future()
+        job = Job(servable, signature, inputs, examples, pixels, deadline, future)
+        lane: Lane
+        if signature.batchable and examples:
+            lane = (
+                id(signature),
+                *((array.dtype.num, array.shape[1:]) for array in inputs.values()),
+            )
+        else:
+            lane = (id(job),)
+        self._lanes.setdefault(lane, deque()).append(job)
+        self.waiting += examples
+        servable.leases += 1
+        job.timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), job.expire)
+        if self._idle and not self._scheduled:
+            # At the end of this turn of the loop: what arrived in the same turn goes along.
+            self._scheduled = True
+            self._loop.call_soon(self._dispatch)
+        return future
+
+    def _dispatch(self) -> None:
+        self._scheduled = False
+        while self._idle and self._lanes:
+            lane = next(iter(self._lanes))
+            batch = self._take(lane)
+            if batch:
+                self._idle -= 1
+                self._workers.put(batch)
+
+    def _take(self, lane: Lane) -> list[Job]:
+        """Takes the next batch from a lane; what has no one waiting for it is dropped."""
+        jobs = self._lanes.pop(lane)
+        batch: list[Job] = []
+        examples = pixels = 0
+        while jobs:
+            job = jobs[0]
+            if job.future.done():  # cancelled, or out of time
+                jobs.popleft()
+                self._leave(job)
+                self.waiting -= job.examples
+                continue
+            full = examples + job.examples > self.batch_size
+            if batch and (full or pixels + job.pixels > self.max_pixels):
+                break
+            jobs.popleft()
+            self.waiting -= job.examples
+            batch.append(job)
+            examples += job.examples
+            pixels += job.pixels
+        if jobs:
+            self._lanes[lane] = jobs  # behind the other lanes: each gets its turn
+        return batch
+
+    def _post(self, batch: "list[Job]", outcomes: Sequence[Arrays | Failure], ran: float) -> None:
+        """Called by a worker's thread."""
+        # The loop is closed when a worker outlives the grace of a stop.
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._deliver, batch, outcomes, ran)
+
+    def _deliver(
+        self, batch: "list[Job]", outcomes: Sequence[Arrays | Failure], ran: float
+    ) -> None:
+        self._idle += 1
+        self._dispatch()
+        for job, outcome in zip(batch, outcomes, strict=True):
+            self._leave(job)
+            if job.future.done():
+                continue
+            if isinstance(outcome, Failure):
+                job.future.set_exception(outcome)
+            else:
+                job.future.set_result(outcome)
+        waited = time.monotonic() - batch[0].submitted - ran
+        self._observe(batch[0].servable, sum(job.examples for job in batch), ran, waited)
+
+    def _leave(self, job: Job) -> None:
+        job.servable.leases -= 1
+        if job.timer is not None:
+            job.timer.cancel()
+
+
+class Workers:
+    """Threads that call models.
+
+    Args:
+        number: How many.
+        pad: Whether batches are filled up to the next power of two.
+        done: Called by a worker with the batch, one outcome for each job, and the seconds.
+    """
+
+    def __init__(self, number: int, pad: bool, done: Callable[..., None]) -> None:
+        self._pad = pad
+        self._done = done
+        self._jobs: queue.SimpleQueue[list[Job] | None] = queue.SimpleQueue()
+        self._since: dict[int, float] = {}
+        self._threads = [
+            threading.Thread(target=self._work, name=f"worker-{index}", daemon=True)
+            for index in range(number)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def put(self, batch: list[Job]) -> None:
+        """Hands over a batch; called only while a worker is free."""
+        self._jobs.put(batch)
+
+    def healthy(self, patience: float) -> bool:
+        """Says whether all threads live and none is stuck."""
+        oldest = min(self._since.values(), default=time.monotonic())
+        alive = all(thread.is_alive() for thread in self._threads)
+        return alive and time.monotonic() - oldest < patience
+
+    def close(self) -> None:
+        """Waits for what runs and ends the threads."""
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        me = threading.get_ident()
+        while (batch := self._jobs.get()) is not None:
+            began = self._since[me] = time.monotonic()
+            outcomes = self._execute(batch)
+            del self._since[me]
+            self._done(batch, outcomes, time.monotonic() - began)
+
+    def _execute(self, batch: list[Job]) -> list[Arrays | Failure]:
+        """Runs a batch; one that fails is halved until only what is bad fails."""
+        try:
+            return self._together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [from_exception(error)]
+        half = len(batch) // 2
+        return self._execute(batch[:half]) + self._execute(batch[half:])
+
+    def _together(self, batch: list[Job]) -> list[Arrays | Failure]:
+        signature = batch[0].signature
+        if len(batch) == 1:
+            inputs = batch[0].inputs
+        else:
+            inputs = {
+                name: np.concatenate([job.inputs[name] for job in batch])
+                for name in batch[0].inputs
+            }
+        examples = sum(job.examples for job in batch)
+        if self._pad and signature.batchable and examples:
+            inputs = {name: _padded(array) for name, array in inputs.items()}
+        outputs = signature.run(inputs)
+        if not signature.batchable:
+            return [outputs]
+        length = len(next(iter(inputs.values())))
+        wrong = next((name for name, array in outputs.items() if len(array) != length), None)
+        if wrong is not None:
+            if len(batch) == 1 and length == examples:
+                return [outputs]
+            # Its rows are not the examples; in parts each request still gets its own.
+            raise Failure("INTERNAL", f"output '{wrong}' does not have one row for each example")
+        answers: list[Arrays | Failure] = []
+        start = 0
+        for job in batch:
+            end = start + job.examples
+            answers.append({name: array[start:end] for name, array in outputs.items()})
+            start = end
+        return answers
+
+
+def _padded(array: Any) -> Any:
+    """Repeats the last example up to the next power of two."""
+    size = 1 << (len(array) - 1).bit_length()
+    return np.concatenate([array, np.repeat(array[-1:], size - len(array), axis=0)])

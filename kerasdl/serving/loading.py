@@ -1,0 +1,144 @@
+"""A version's folder becomes a servable: checked, loaded, and warmed up before it is served."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kerasdl.serving import scan, warmup
+from kerasdl.serving.errors import Failure
+from kerasdl.serving.signatures import DEFAULT, INITIALISER, Signature
+
+TAG = "serve"
+
+
+class Servable:
+    """One loaded version of a model.
+
+    Args:
+        model: The model's name.
+        version: The version's number.
+        signatures: Its signatures by name.
+        definitions: All SignatureDefs of the graph, those that no request can call included.
+        loaded: What TensorFlow loaded; it owns the weights.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        version: int,
+        signatures: dict[str, Signature],
+        definitions: dict[str, Any],
+        loaded: Any,
+    ) -> None:
+        self.model = model
+        self.version = version
+        self.signatures = signatures
+        self.definitions = definitions
+        self.loaded = loaded
+        self.leases = 0
+        """Requests that use it now; counted on the event loop alone."""
+
+    def signature(self, name: str) -> Signature:
+        """Returns a signature; "" is the default one.
+
+        Raises:
+            Failure: If there is none of that name, or no request can carry its tensors.
+        """
+        found = self.signatures.get(name or DEFAULT)
+        if found is None:
+            raise Failure(
+                "INVALID_ARGUMENT",
+                f'Serving signature name: "{name or DEFAULT}" not found in signature def',
+            )
+        found.usable()
+        return found
+
+
+def load(
+    model: str, version: int, folder: Path, sizes: Sequence[int], allowed: Sequence[str]
+) -> tuple[Servable, float]:
+    """Loads one version.
+
+    Args:
+        model: The model's name.
+        version: The version's number.
+        folder: Its folder.
+        sizes: The batch sizes to warm up.
+        allowed: Operations that the model may have though they reach out of it.
+
+    Returns:
+        The servable and the seconds that all of it took.
+
+    Raises:
+        ValueError: If the folder is damaged, or the model does more than compute.
+        OSError: If it cannot be read.
+        Exception: Whatever TensorFlow raises for a model that it cannot load, and what its
+            own warm-up requests raise.
+    """
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    began = time.monotonic()
+    findings = [one for one in scan.scan(folder) if one.operation not in allowed]
+    if findings:
+        listed = ", ".join(sorted({f"{one.operation} ({one.reason})" for one in findings}))
+        raise ValueError(
+            f"expected a model that only computes. Received: one with {listed}. If you trust "
+            "it, name them in --allow-operations"
+        )
+    _check_fingerprint(folder)
+    graph = _graph(saved_model_pb2.SavedModel.FromString((folder / scan.FILE).read_bytes()))
+    loaded = tf.saved_model.load(str(folder), tags=[TAG])
+    definitions = {name: graph.signature_def[name] for name in sorted(graph.signature_def)}
+    signatures = {
+        name: Signature(name, definition, loaded.signatures[name])
+        for name, definition in definitions.items()
+        if name != INITIALISER and name in loaded.signatures
+    }
+    if not signatures:
+        raise ValueError(
+            "expected a model with a signature to serve. Received: one without; give "
+            "`signatures=` when it is saved"
+        )
+    servable = Servable(model, version, signatures, definitions, loaded)
+    warmup.warm(servable, folder, sizes)
+    return servable, time.monotonic() - began
+
+
+def _graph(model: Any) -> Any:
+    for graph in model.meta_graphs:
+        if list(graph.meta_info_def.tags) == [TAG]:
+            return graph
+    tags = sorted({",".join(graph.meta_info_def.tags) or "none" for graph in model.meta_graphs})
+    raise ValueError(f'expected a graph with the tag "{TAG}". Received: {"; ".join(tags)}')
+
+
+def _check_fingerprint(folder: Path) -> None:
+    """Compares the graph and the index of the weights with the checksums saved with them.
+
+    TensorFlow writes fingerprint.pb (since 2.11) and, when it loads, checks the weights
+    against checksums in their index, but nothing against this file: a flipped bit in
+    saved_model.pb would be served as another model.
+    """
+    path = folder / "fingerprint.pb"
+    if not path.exists():
+        return
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import fingerprint_pb2
+    from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
+
+    try:
+        saved = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
+        now = fingerprint_pb2.FingerprintDef.FromString(
+            fingerprinting.CreateFingerprintDef(str(folder))
+        )
+    except DecodeError as error:
+        raise ValueError(f"fingerprint.pb cannot be read: {error}") from None
+    checked = ("saved_model_checksum", "checkpoint_hash")
+    names = {"saved_model_checksum": scan.FILE, "checkpoint_hash": "variables/variables.index"}
+    for field in checked:
+        if getattr(saved, field) != getattr(now, field):
+            raise ValueError(
+                f"{names[field]} is not what was saved: its checksum differs from fingerprint.pb"
+            )
