@@ -1,0 +1,1 @@
+"""Where to cut a pre-trained network: its features block by block, at several input sizes."""

@@ -1,0 +1,109 @@
+"""Linear heads on the features of one cut: all penalties and seeds trained as one computation.
+
+Alain and Bengio, "Understanding Intermediate Layers Using Linear Classifier Probes",
+arXiv:1610.01644, 2016, section 3, judge a layer by a linear classifier on its output. Every
+feature is brought to mean 0 and deviation 1 on the training images first, so that one learning
+rate suits all cuts; in the end that is folded into the head.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from kerasdl.datasets.dataset import Features
+from kerasdl.experiments.cuts.settings import Recipe
+from kerasdl.training.packed import Packed
+
+Floats = npt.NDArray[np.float32]
+
+SMALLEST = 1e-3
+"""The smallest deviation that is divided by, as a share of the features' usual one: a map that is
+nearly dead on the training images must not outshout the others on a test image."""
+
+
+class Scaling(NamedTuple):
+    """What brings features to mean 0 and deviation 1.
+
+    Args:
+        mean: float32 array (d,).
+        deviation: float32 array (d,), > 0.
+    """
+
+    mean: Floats
+    deviation: Floats
+
+    @classmethod
+    def of(cls, features: npt.NDArray[Any]) -> "Scaling":
+        """Returns that of an array (n, d) of floats."""
+        values = np.asarray(features, np.float32)
+        deviation = values.std(axis=0, dtype=np.float64)
+        usual = float(np.sqrt(np.mean(deviation**2))) or 1.0
+        floored = np.maximum(deviation, SMALLEST * usual).astype(np.float32)
+        return cls(values.mean(axis=0, dtype=np.float64).astype(np.float32), floored)
+
+    def __call__(self, features: npt.NDArray[Any]) -> Floats:
+        """Returns features (n, d) scaled, float32."""
+        scaled: Floats = (np.asarray(features, np.float32) - self.mean) / self.deviation
+        return scaled
+
+    def folded(self, kernel: Floats, bias: Floats) -> tuple[Floats, Floats]:
+        """Returns the head that gives for plain features what another gives for scaled ones.
+
+        Args:
+            kernel: float32 array (d, classes).
+            bias: float32 array (classes,).
+        """
+        # In float64: the offsets of some hundred features nearly cancel.
+        plain = kernel.astype(np.float64) / self.deviation[:, None]
+        offset = bias - self.mean.astype(np.float64) @ plain
+        return plain.astype(np.float32), offset.astype(np.float32)
+
+
+def train(
+    plan: Recipe,
+    penalties: Sequence[float],
+    rows: Features,
+    num_classes: int,
+    *,
+    callbacks: Sequence[keras.callbacks.Callback],
+    title: str,
+) -> Packed:
+    """Trains a head for each penalty and seed; penalty by penalty, in the order of the seeds.
+
+    Args:
+        plan: How.
+        penalties: Strengths s of s * sum w^2, added to the loss.
+        rows: Scaled features to fit on.
+        num_classes: Outputs of a head.
+        callbacks: Of Keras's, see `Packed.fit`.
+        title: What is trained, for messages.
+
+    Raises:
+        FloatingPointError: If a head's numbers became NaN or infinite.
+    """
+    models, seeds = [], []
+    for penalty in penalties:
+        for seed in plan.all_seeds():
+            keras.utils.set_random_seed(seed)
+            models.append(_head(rows.images.shape[1], num_classes, penalty))
+            seeds.append(seed)
+    packed = Packed(models, [plan.training] * len(models))
+    packed.fit(rows, seed=plan.seed, seeds=seeds, callbacks=callbacks)
+    for place, reason in packed.failed.items():
+        raise FloatingPointError(f"{title}, seed {seeds[place]}: {reason}")
+    return packed
+
+
+def _head(inputs: int, num_classes: int, penalty: float) -> keras.Model:
+    regularizer = keras.regularizers.L2(penalty) if penalty else None
+    logits = keras.layers.Dense(num_classes, kernel_regularizer=regularizer, name="logits")
+    return keras.Sequential([keras.Input((inputs,), name="features"), logits])
+
+
+def right(packed: Packed, rows: Features) -> npt.NDArray[np.bool_]:
+    """Returns which rows each head answers rightly, bool (heads, n)."""
+    answers: npt.NDArray[np.bool_] = packed.predict(rows.images).argmax(axis=2) == rows.labels
+    return answers
