@@ -27,6 +27,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kerasdl.experiments.activations import study as activations
+from kerasdl.experiments.cuts import study as cuts
 from kerasdl.experiments.depth import study as depth
 from kerasdl.record import Reported
 from kerasdl.studies import command
@@ -117,7 +118,7 @@ APP = App(
     reported=[
         Reported("He et al. 2016, table 6", "resnet20", 0.9125),
     ],
-    experiments=[activations.EXPERIMENT, depth.EXPERIMENT],
+    experiments=[activations.EXPERIMENT, depth.EXPERIMENT, cuts.of("cifar10")],
 )
 
 

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 import msgspec
 
 from kerasdl.evaluation import resampling
+from kerasdl.experiments.cuts import study as cuts
 from kerasdl.experiments.scratch.study import EXPERIMENT as SCRATCH
 from kerasdl.record import Reported
 from kerasdl.sections import Claim, Section
@@ -119,7 +120,7 @@ APP = App(
         Reported("E, scikit-learn, 100 epochs", "linear", 0.0),
     ],
     conclude="kerasdl.apps.fashion_mnist:conclude",
-    experiments=[SCRATCH],
+    experiments=[SCRATCH, cuts.of("fashion_mnist")],
 )
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kerasdl.experiments.cuts import study as cuts
 from kerasdl.record import Reported
 from kerasdl.sections import Section
 from kerasdl.studies import command
@@ -79,6 +80,7 @@ APP = App(
         Reported("Simard et al. 2003, 800 units", "mlp1", 0.984),
         Reported("Simard et al. 2003, 800 units", "deformed", 0.993),
     ],
+    experiments=[cuts.of("mnist")],
 )
 
 

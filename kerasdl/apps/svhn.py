@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from kerasdl.experiments.cuts import study as cuts
 from kerasdl.record import Reported
 from kerasdl.studies import command
 from kerasdl.studies.options import App
@@ -110,6 +111,7 @@ APP = App(
         Reported("C", "resnet101", 0.96),
         Reported("C", "vgg16", 0.954),
     ],
+    experiments=[cuts.of("svhn", train_size=3000)],
 )
 
 
