@@ -10,7 +10,7 @@ from kerasdl.models import costs, registry
 
 NAMES = registry.names()
 # Built only: the same blocks as the others, but seconds to run or hundreds of megabytes to save.
-LARGE = ("alexnet", "resnet50", "resnet101")
+LARGE = ("alexnet", "resnet50", "resnet101", "transfer")
 RGB, GRAY = (32, 32, 3), (28, 28, 1)
 CHANCE = np.random.default_rng(0)
 IMAGES = {shape: CHANCE.integers(0, 256, (4, *shape), dtype=np.uint8) for shape in (RGB, GRAY)}
@@ -23,10 +23,15 @@ def _default_policy():
     keras.config.set_dtype_policy("float32")
 
 
+def build(name, shape, num_classes, **settings):
+    """The network as it is listed: no files are at hand."""
+    return registry.build(name, shape, num_classes, **{**registry.get(name).listed, **settings})
+
+
 @functools.cache
 def built(name, shape):
     keras.utils.set_random_seed(0)
-    return registry.build(name, shape, 10)
+    return build(name, shape, 10)
 
 
 def answer(model, images):
@@ -63,7 +68,7 @@ def test_takes_raw_pixels_and_returns_float32_logits(name, shape):
 @pytest.mark.parametrize("name", NAMES)
 def test_mixed_precision_computes_in_bfloat16_and_returns_float32(name):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = registry.build(name, RGB, 10)
+    model = build(name, RGB, 10)
     assert model.outputs[0].dtype == "float32"
     assert model.get_layer("logits").compute_dtype == "float32"
     assert all(weight.dtype == "float32" for weight in model.weights)
@@ -114,7 +119,7 @@ def test_one_gradient_step_lowers_the_loss(name):
     keras.utils.set_random_seed(0)
     # Dropout's noise between the two measurements would be larger than the step.
     settings = {"dropout": 0.0} if name == "alexnet" else {}
-    model = registry.build(name, RGB, 10, **settings)
+    model = build(name, RGB, 10, **settings)
     before = model.get_weights()
     # AlexNet has no BatchNorm: three poolings make large features, and a smaller step is needed.
     rate = 1e-5 if name == "alexnet" else 1e-3
@@ -135,7 +140,7 @@ def test_one_gradient_step_lowers_the_loss(name):
 def test_builds_for_other_sizes(name, shape):
     if name == "resnet101" or (name in LARGE and shape != (29, 35, 3)):
         pytest.skip("seconds; the others show it")
-    model = registry.build(name, shape, 3)
+    model = build(name, shape, 3)
     assert model.input_shape == (None, *shape)
     if shape != (224, 224, 3):
         assert answer(model, np.zeros((1, *shape), np.uint8)).shape == (1, 3)
@@ -145,8 +150,8 @@ def test_builds_for_other_sizes(name, shape):
 def test_layer_names_do_not_depend_on_what_was_built_before(name):
     if name in LARGE:
         pytest.skip("same blocks, seconds more")
-    first = [layer.name for layer in registry.build(name, RGB, 10).layers]
-    second = [layer.name for layer in registry.build(name, RGB, 10).layers]
+    first = [layer.name for layer in build(name, RGB, 10).layers]
+    second = [layer.name for layer in build(name, RGB, 10).layers]
     assert first == second
 
 
@@ -154,14 +159,14 @@ def test_layer_names_do_not_depend_on_what_was_built_before(name):
 @pytest.mark.parametrize("shape", [(32, 32), (32, 32, 0), (32, -1, 3), (32, 32.0, 3), 32])
 def test_refuses_an_impossible_shape(name, shape):
     with pytest.raises(ValueError, match=r"`input_shape`.*Received: .*32"):
-        registry.build(name, shape, 10)
+        build(name, shape, 10)
 
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("num_classes", [1, 0, -3, 2.5, True, "ten"])
 def test_refuses_an_impossible_number_of_classes(name, num_classes):
     with pytest.raises(ValueError, match=r"`num_classes`.*Received: "):
-        registry.build(name, (32, 32, 3), num_classes)
+        build(name, (32, 32, 3), num_classes)
 
 
 def test_accepts_numbers_from_numpy():

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kerasdl.models import __main__ as command
-from kerasdl.models import registry
+from kerasdl.models import bases, registry
 
 NAMES = registry.names()
 
@@ -21,7 +21,7 @@ def run_python(code):
 def test_has_the_networks_of_the_reports():
     assert set(NAMES) == {
         "smallnet", "lenet5", "alexnet", "vgg16", "resnet18", "resnet20", "resnet50", "resnet101",
-        "shufflenet", "mlp", "mlp1", "cnn",
+        "shufflenet", "mlp", "mlp1", "cnn", "transfer",
     }  # fmt: skip
 
 
@@ -30,12 +30,14 @@ def test_entries_are_complete(name):
     network = registry.get(name)
     assert network.name == name
     assert network.title
-    years = ("1986", "1998", "2012", "2015", "2016", "2018", "2024")
+    years = ("1986", "1998", "2012", "2014", "2015", "2016", "2018", "2024")
     assert any(year in network.source for year in years)
     assert (network.published_parameters is None) == (network.published_in is None)
     function = network.load()
     assert function.__module__ == network.function.split(":")[0]
     assert function.__doc__
+    assert set(network.listed) <= set(network.settings())
+    assert network.setting_names() == tuple(network.settings())
 
 
 def test_entries_cannot_be_changed():
@@ -55,8 +57,8 @@ def test_unknown_network_names_the_near_one(wrong, near):
 
 
 def test_unknown_network_without_a_near_one():
-    with pytest.raises(ValueError, match=r"Received: 'transformer'\.$"):
-        registry.get("transformer")
+    with pytest.raises(ValueError, match=r"Received: 'perceiver'\.$"):
+        registry.get("perceiver")
 
 
 def test_unknown_setting_names_the_ones_that_exist():
@@ -127,3 +129,27 @@ def test_table_lists_all_networks(capsys):
     assert "61,706" in row
     assert "0.42 M" in row
     assert "LeCun" in row
+    for name in bases.names():
+        (row,) = (line for line in table.splitlines() if f"│ {name} " in line and "h5" in line)
+        assert f"{bases.get(name).published_parameters:,}" in row
+
+
+def test_layers_of_a_base_of_transfer(capsys):
+    assert command.main(["--layers", "transfer:mobilenet_0.5"]) == 0
+    table = capsys.readouterr().out
+    for name in bases.get("mobilenet_0.5").cuts:
+        assert f" {name} " in table
+    assert "4 × 4 × 128" in table
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("transfer:mobilnet", "Did you mean 'mobilenet'?"),
+        ("lenet5:vgg16", "only transfer:BASE has a base"),
+    ],
+)
+def test_a_base_that_is_none_ends_with_one_line(name, complaint, capsys):
+    assert command.main(["--layers", name]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert complaint in line

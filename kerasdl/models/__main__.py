@@ -88,7 +88,7 @@ def _network(name: str) -> tuple[str, Mapping[str, Any]]:
     """Returns the network to build for NAME or NAME:BASE, with its settings."""
     name, colon, base = name.partition(":")
     listed = registry.get(name).listed
-    if colon and "base" not in listed:
+    if colon and "base" not in registry.get(name).setting_names():
         raise ValueError(f"only transfer:BASE has a base. Received: {name}:{base}")
     return name, {**listed, "base": bases.get(base).name} if colon else listed
 

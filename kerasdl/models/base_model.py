@@ -1,8 +1,25 @@
-"""Building a base, without weights of anyone's."""
+"""Building a base, without weights of anyone's, and the base that keeps what others' taught it."""
+
+from typing import Any
 
 import keras
 
 from kerasdl.models.bases import Base
+
+
+@keras.saving.register_keras_serializable("kerasdl")
+class PretrainedBase(keras.Model):  # type: ignore[misc]
+    """A functional model that computes in inference mode also while the model around it trains.
+
+    Its BatchNorm keeps the statistics of the pre-training and its dropout drops nothing, whether
+    its weights train or not. Calling a plain model with `training=False` is not enough: in Keras
+    3.15 a functional model hands its own `training` on to every layer inside, over the one that
+    the layer was called with when the model was built.
+    """
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Returns the output for `inputs` in inference mode, whatever `training` says."""
+        return super().call(inputs, training=False, mask=mask)
 
 
 def base_model(base: Base, shape: tuple[int, int, int]) -> keras.Model:

@@ -204,6 +204,17 @@ def batch_norm(x: keras.KerasTensor, *, name: str) -> keras.KerasTensor:
     )(x)
 
 
+def hasten_batch_norm(model: keras.Model) -> None:
+    """Give each BatchNorm of another's network the momentum of ours, for a short training.
+
+    Args:
+        model: a built model, trained from the start; its own layers only.
+    """
+    for layer in model.layers:
+        if isinstance(layer, layers.BatchNormalization):
+            layer.momentum = BATCH_NORM_MOMENTUM
+
+
 def convolution_bn(
     x: keras.KerasTensor,
     filters: int,

@@ -168,11 +168,11 @@ _NETWORKS = {
         ),
         Network(
             name="transfer",
-            title="Transfer (MobileNet 0.25)",
+            title="Transfer (VGG16)",
             function="kerasdl.models.transfer:transfer",
             source="Yosinski et al., How Transferable Are Features in Deep Neural Networks?, "
             "NeurIPS 2014",
-            listed={"base": "mobilenet_0.25", "weights": "random", "freeze": "none"},
+            listed={"weights": "random", "freeze": "none"},
         ),
     )
 }

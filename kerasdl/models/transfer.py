@@ -18,7 +18,7 @@ from keras import layers
 
 from kerasdl.models import bases, blocks
 from kerasdl.models import weights as weights_of
-from kerasdl.models.base_model import base_model
+from kerasdl.models.base_model import PretrainedBase, base_model
 from kerasdl.models.preprocessing import preprocessed
 
 POOLINGS = {
@@ -65,8 +65,8 @@ def transfer(
 
     Returns:
         A model from (n, height, width, channels) pixels 0..255 to (n, num_classes) float32 logits.
-        With other weights than random ones, the base's BatchNorm stays in inference mode also
-        where it trains: the statistics of a few small batches would undo what it learnt.
+        With other weights than random ones, the base computes in inference mode also where it
+        trains: the statistics of a few small batches would undo what its BatchNorm learnt.
 
     Raises:
         ValueError: a shape, a number of classes or a setting that is not possible, or a file that
@@ -85,7 +85,7 @@ def transfer(
         )
     sides = [size or max(side, known.minimum) for side in (height, width)]
     whole = base_model(known, (sides[0], sides[1], 3))
-    body = cut(whole, known.layer_name, features)
+    body = _cut(whole, known.layer_name, features, pretrained=path is not None)
     if path is not None:
         weights_of.load(whole, path, base, until=body)
     weights_of.check_identity(body, weights_sha256, path)
@@ -97,7 +97,9 @@ def transfer(
     if sides != [height, width]:
         x = layers.Resizing(*sides, antialias=True, dtype="float32", name="resize")(x)
     x = preprocessed(x, known.preprocessing)
-    x = body(x) if path is None else body(x, training=False)
+    if path is None:
+        blocks.hasten_batch_norm(body)
+    x = body(x)
     x = POOLINGS[pooling](name="pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="drop0")(x)
@@ -111,24 +113,16 @@ def transfer(
     return model
 
 
-def cut(whole: keras.Model, name: str, features: str) -> keras.Model:
-    """Return a base up to one of its layers, sharing its layers and weights.
-
-    Args:
-        whole: a base.
-        name: name of the new model.
-        features: name of the last layer; "" for all of it.
-
-    Raises:
-        ValueError: there is no such layer, or its output is no map of features.
-    """
+def _cut(whole: keras.Model, name: str, features: str, *, pretrained: bool) -> keras.Model:
+    """Return a base up to the layer of the features, sharing its layers and weights."""
     last = _layer(whole, features) if features else whole
     if len(last.output.shape) != 4 or isinstance(last, layers.InputLayer):
         raise ValueError(
             "`features` must be a layer of the base that makes a map of features. "
             f"Received: {features!r} with output {last.output.shape}."
         )
-    return keras.Model(whole.input, last.output, name=name)
+    kind = PretrainedBase if pretrained else keras.Model
+    return kind(whole.input, last.output, name=name)
 
 
 def cuts(base: str) -> tuple[str, ...]:

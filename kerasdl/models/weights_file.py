@@ -22,6 +22,7 @@ import keras
 from kerasdl.models import hdf5
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
+MODEL_KINDS = ("Functional", "PretrainedBase")
 MAX_CONFIG_BYTES = 64 << 20
 # Keras stores without compression; another program that packs it again gains little on weights.
 MAX_EXPANSION = 20
@@ -47,14 +48,14 @@ def base_inside(path: Path) -> tuple[str, str, str] | None:
             raise ValueError(f"{path} is no Keras model: its {CONFIG} is no JSON") from None
     try:
         inner = [
-            layer
-            for layer in config["config"]["layers"]
-            if layer["class_name"] == "Functional" and layer["module"].startswith("keras.")
+            layer for layer in config["config"]["layers"] if layer["class_name"] in MODEL_KINDS
         ]
         if not inner:
             return _name(config["config"]), _last(config["config"]), ""
         if len(inner) == 1:
-            return _name(inner[0]["config"]), _last(inner[0]["config"]), "layers/functional/"
+            found = inner[0]["config"]
+            kind = _snake_case(inner[0]["class_name"])
+            return _name(found), _last(found), f"layers/{kind}/"
     except (KeyError, IndexError, TypeError, AttributeError):
         pass
     return None
