@@ -85,7 +85,7 @@ def transfer(
         )
     sides = [size or max(side, known.minimum) for side in (height, width)]
     whole = base_model(known, (sides[0], sides[1], 3))
-    body = _cut(whole, known.layer_name, features, pretrained=path is not None)
+    body = cut(whole, known.layer_name, features, pretrained=path is not None)
     if path is not None:
         weights_of.load(whole, path, base, until=body)
     weights_of.check_identity(body, weights_sha256, path)
@@ -113,8 +113,18 @@ def transfer(
     return model
 
 
-def _cut(whole: keras.Model, name: str, features: str, *, pretrained: bool) -> keras.Model:
-    """Return a base up to the layer of the features, sharing its layers and weights."""
+def cut(whole: keras.Model, name: str, features: str, *, pretrained: bool = False) -> keras.Model:
+    """Return a base up to one of its layers, sharing its layers and weights.
+
+    Args:
+        whole: a base.
+        name: name of the new model.
+        features: name of the last layer; "" for all of it.
+        pretrained: whether it computes in inference mode always; see `PretrainedBase`.
+
+    Raises:
+        ValueError: there is no such layer, or its output is no map of features.
+    """
     last = _layer(whole, features) if features else whole
     if len(last.output.shape) != 4 or isinstance(last, layers.InputLayer):
         raise ValueError(
