@@ -218,6 +218,10 @@ class Study:
                 f"the run folder {self.folder} was removed or renamed while {title} was trained"
             )
         run = score(self.plan, name, seed, engine, self.splits, self.predictions)
+        if name in self.plan.transfer:
+            # Keras would save the optimizer, too: three times the base, and rates that only
+            # this package knows. What is saved is an ordinary model.
+            engine.model.compiled, engine.model.optimizer = False, None
         with files.atomic_path(self.folder / "models" / f"{name}-seed{seed}.keras") as path:
             engine.model.save(path, include_optimizer=False)
         self.console.print(

@@ -14,7 +14,7 @@ from kerasdl.models import bases
 from kerasdl.models import transfer as network
 from kerasdl.studies.building import build, precision_of
 from kerasdl.studies.transfer.cached import CachedBase
-from kerasdl.studies.transfer.settings import SECOND, Transfer
+from kerasdl.studies.transfer.settings import SECOND, Transfer, without_augmentation
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.discriminative import scales_by_depth
 from kerasdl.training.ending import StopAfter
@@ -70,6 +70,7 @@ class Start:
         model: The whole network.
         trained: What is trained first, compiled: the head alone on features, else `model`.
         base: The features, where there are some.
+        training: Its settings: without augmentation on features, which have their views.
         train: What it is trained on.
         validation: What it is scored on after each epoch; may be empty.
     """
@@ -77,6 +78,7 @@ class Start:
     model: keras.Model
     trained: keras.Model
     base: CachedBase | None
+    training: Training
     train: Examples
     validation: Examples
 
@@ -101,15 +103,16 @@ def start(study: "Study", name: str, seed: int) -> Start:
     )
     how, training = plan.transfer[name], plan.training[name]
     if not how.cached:
-        return Start(model, model, None, parts.train, parts.validation)
+        return Start(model, model, None, training, parts.train, parts.validation)
     settings, precision = plan.settings[name], precision_of(plan, name)
     base = CachedBase(model, settings, precision, study.cache, study.console)
     # The same views for all seeds, which share them.
     train = base.examples(parts.train, training, how.views, plan.seed)
+    training = without_augmentation(training)
     with study.strategy.scope():
         head = network.head_model(model)
         compile_model(head, training, len(train))
-    return Start(model, head, base, train, base.examples(parts.validation))
+    return Start(model, head, base, training, train, base.examples(parts.validation))
 
 
 def fit(
@@ -129,12 +132,12 @@ def fit(
         FloatingPointError: If the loss became NaN or infinite.
         ValueError: If the head on features is not the whole network.
     """
-    how, training = study.plan.transfer[name], study.plan.training[name]
+    how = study.plan.transfer[name]
     begun = start(study, name, seed)
     tuned = how.arm == "finetuned"
     engine = make_engine(begun.trained, study.strategy)
     one = _Phase(study, seed, f"{title}: head" if tuned else title, callbacks, checkpoints)
-    one.run(engine, begun.train, begun.validation, training)
+    one.run(engine, begun.train, begun.validation, begun.training)
     history = begun.trained.history
     if begun.base is not None:
         _check_whole(study, name, begun.model, begun.base, engine)

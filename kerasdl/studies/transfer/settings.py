@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 from kerasdl import recipe
@@ -14,6 +15,9 @@ NETWORK = "transfer"
 
 SECOND = "finetuning"
 """What the second phase of the arm 'finetuned' is called, e.g. in the names of folders."""
+
+AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
+"""The fields of a training that change images."""
 
 Arm = Literal["frozen", "finetuned", "scratch"]
 ARMS: tuple[Arm, ...] = ("frozen", "finetuned", "scratch")
@@ -189,5 +193,8 @@ def is_augmented(training: Training) -> bool:
     return any(getattr(training, name) for name in AUGMENTATION)
 
 
-AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
-"""The fields of a training that change images."""
+def without_augmentation(training: Training) -> Training:
+    """Returns a training that leaves its inputs as they are."""
+    defaults = Training()
+    plain = {name: getattr(defaults, name) for name in AUGMENTATION}
+    return msgspec.structs.replace(training, **plain)

@@ -1,0 +1,221 @@
+"""The arms of a transfer: what moves, what does not, and what a killed training goes on with."""
+
+import keras
+import numpy as np
+import pytest
+from arms_fakes import BASE, make_study, save_base
+
+from kerasdl.datasets.dataset import Features
+from kerasdl.models import transfer
+from kerasdl.studies.transfer.cached import CachedBase
+from kerasdl.training.order import epoch_order, view_order
+
+SHORT = ["--epochs", "3", "--batch-size", "20", "--learning-rate", "0.01"]
+SECOND = ["--finetune-epochs", "2", "--finetune-rate", "0.001", "--layer-decay", "0.5"]
+LAYER = "conv_dw_12"
+"""The first layer that the second phase trains."""
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return save_base(tmp_path_factory.mktemp("weights") / "base.weights.h5")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_cache(tmp_path_factory):
+    """Features are kept from test to test, as they are from run to run."""
+    return tmp_path_factory.mktemp("features")
+
+
+@pytest.fixture
+def study(tmp_path, examples, weights, one_cache, monkeypatch):
+    monkeypatch.setenv("KERASDL_HOME", str(one_cache))
+
+    def make(*arguments, folder=tmp_path / "run", **options):
+        words = ["--weights", weights, *SHORT, *arguments]
+        return make_study(folder, examples, *words, **options)
+
+    return make
+
+
+def weights_of(model):
+    return {one.path: keras.ops.convert_to_numpy(one.value) for one in model.variables}
+
+
+def changed(before, model):
+    """Returns the paths of the variables of the base that are not what the file says."""
+    base = transfer.base_of(model)
+    return {
+        variable.path
+        for variable, old in zip(base.weights, before.weights, strict=True)
+        if not np.array_equal(variable.value, old.value)
+    }
+
+
+@pytest.fixture(scope="module")
+def original(weights):
+    """The base as the file has it."""
+    from kerasdl.models import bases
+    from kerasdl.models.base_model import base_model
+
+    base = base_model(bases.get(BASE), (32, 32, 3))
+    base.load_weights(weights)
+    return base
+
+
+def test_a_frozen_base_stays_and_the_head_learns(study, original):
+    found = study("--head", "8", "--epochs", "40", "--seeds", "2")
+    result = found.run()
+    model = keras.saving.load_model(found.folder / "models" / f"{BASE}-frozen-seed0.keras")
+    assert changed(original, model) == set()
+    first, second = result.runs
+    # 256 features, 8 hidden neurons, 3 classes.
+    assert first.trained_parameters == 256 * 8 + 8 + 8 * 3 + 3
+    assert first.parameters > 200_000
+    assert first.history["loss"][-1] < 0.8 < 1.0 < first.history["loss"][0]
+    assert first.feature_seconds > 0
+    assert second.feature_seconds == 0  # kept from the first seed
+    assert len(first.settings["weights_sha256"]) == 64
+    scores = found.predictions.get(first.model, 0, first.settings)
+    logits = keras.ops.log_softmax(model.predict(found.splits.test.images, verbose=0))
+    np.testing.assert_allclose(scores, logits, rtol=1e-3, atol=1e-3)
+
+
+def test_features_and_pixels_teach_the_head_the_same(study, tmp_path):
+    cached = study("--shift", "0").fit(f"{BASE}-frozen", 0, "cached")
+    plain = study("--shift", "0", "--no-cache", folder=tmp_path / "other")
+    assert not plain.plan.transfer[f"{BASE}-frozen"].cached
+    pixels = plain.fit(f"{BASE}-frozen", 0, "pixels")
+    assert pixels.feature_seconds is None
+    for key, values in cached.model.history.history.items():
+        np.testing.assert_allclose(
+            pixels.model.history.history[key], values, rtol=1e-3, err_msg=key
+        )
+    images = plain.splits.test.images
+    ours, theirs = cached.predict(images), pixels.predict(images)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3 * np.abs(theirs).max())
+
+
+class Killed(BaseException):
+    """Ends a training where it is raised, as a signal would."""
+
+
+class KillIn(keras.callbacks.Callback):
+    """Ends the process's work at the end of the first stretch of an epoch."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self._last, self._epoch = epoch, 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        # A checkpoint follows this call; the next stretch is the first that is lost.
+        if self._epoch == self._last and batch >= 1:
+            raise Killed
+
+
+ARMS = ["--arms", "finetuned", "--unfreeze", LAYER, *SECOND]
+
+
+@pytest.fixture
+def tuned(study, tmp_path):
+    found = study(*ARMS, "--dropout", "0.2")
+    fitted = found.fit(f"{BASE}-finetuned", 0, "undisturbed")
+    return found, fitted
+
+
+def test_the_second_phase_moves_the_base_from_a_layer_on_and_goes_on_from_any_kill(
+    tuned, study, original, tmp_path
+):
+    _, whole = tuned
+    history = whole.model.history
+    assert history.epoch == [0, 1, 2, 3, 4]
+    assert {len(values) for values in history.history.values()} == {5}
+    moved = changed(original, whole.model)
+    base = transfer.base_of(whole.model)
+    names = [layer.name for layer in base.layers]
+    above = {v.path for layer in base.layers[names.index(LAYER) :] for v in layer.weights}
+    statistics = {path for path in above if "moving" in path}
+    # BatchNorm keeps its statistics where it trains, too.
+    assert moved == above - statistics
+    reference = weights_of(whole.model)
+    for number, epoch in enumerate((1, 4)):  # one in each phase
+        again = study(*ARMS, "--dropout", "0.2", folder=tmp_path / f"killed{number}", seconds=0.0)
+        store = again._checkpoints(f"{BASE}-finetuned", 0)
+        with pytest.raises(Killed):
+            again.fit(f"{BASE}-finetuned", 0, "killed", [KillIn(epoch)], store)
+        assert (store.beside("finetuning").latest() is not None) == (epoch == 4)
+        fitted = again.fit(f"{BASE}-finetuned", 0, "continued", checkpoints=store)
+        for path, value in weights_of(fitted.model).items():
+            np.testing.assert_array_equal(value, reference[path], err_msg=path)
+        assert fitted.model.history.history == history.history
+
+
+def test_the_arms_have_checkpoints_on_their_way_and_none_in_the_end(study):
+    found = study("--arms", "frozen,finetuned", *SECOND, "--epochs", "1", seconds=0.0)
+    result = found.run()
+    assert [run.model for run in result.runs] == [f"{BASE}-frozen", f"{BASE}-finetuned"]
+    assert [run.epochs for run in result.runs] == [1, 3]
+    assert result.runs[0].trained_parameters < result.runs[1].trained_parameters
+    assert result.runs[1].trained_parameters == result.runs[1].parameters
+    assert not (found.folder / "checkpoints").exists()
+    again = study("--arms", "frozen,finetuned", *SECOND, "--epochs", "1")
+    assert again.run().runs == result.runs
+
+
+def test_other_weights_than_the_recipes_are_refused(study, tmp_path):
+    sha256 = study().plan.settings[f"{BASE}-frozen"]["weights_sha256"]
+    other = save_base(tmp_path / "other.weights.h5", seed=2)
+    pinned = f'settings."{BASE}-frozen".weights_sha256={sha256}'
+    study("--set", pinned)  # the very weights
+    with pytest.raises(ValueError, match=sha256[:8]):
+        study("--weights", other, "--set", pinned)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--features", "block3_pool"], ["--freeze", "conv_pw_99"], [*ARMS, "--unfreeze", "top"]],
+)
+def test_a_layer_that_does_not_exist_is_named_before_anything_is_trained(
+    study, arguments, tmp_path
+):
+    with pytest.raises(ValueError, match=rf"Unknown layer.*Received: '{arguments[-1]}'"):
+        study(*arguments)
+    assert not list(tmp_path.rglob("results.json"))
+
+
+def test_wrong_features_end_in_an_error(study, monkeypatch):
+    found = study()
+    real, test = CachedBase.of, found.splits.test.images
+    monkeypatch.setattr(
+        CachedBase, "of", lambda self, x: real(self, x) + (0.5 if x is test else 0.0)
+    )
+    with pytest.raises(ValueError, match=r"must agree to 0\.001.*kerasdl cache"):
+        found.fit(f"{BASE}-frozen", 0, "wrong")
+
+
+def test_views_are_seen_in_turn(study):
+    found = study("--views", "3", "--shift", "2", "--epochs", "2")
+    begun = found.fit(f"{BASE}-frozen", 0, "views")
+    assert begun.model.history.epoch == [0, 1]
+    order = epoch_order(50, 7, 4)
+    epochs = [view_order(epoch_order(50, 7, e), 3, 7, e) for e in range(4, 7)]
+    np.testing.assert_array_equal(epochs[0] % 50, order)
+    assert sorted(np.concatenate(epochs)) == list(range(150))
+    assert len(set(epochs[0] // 50)) == 3
+    np.testing.assert_array_equal(view_order(order, 1, 7, 4), order)
+
+
+def test_features_know_their_examples():
+    rows, labels = np.zeros((6, 4), np.float32), np.zeros(6, np.int32)
+    assert len(Features(rows, labels)) == 6
+    assert len(Features(rows, labels, 3)) == 2
+    for wrong in (rows.astype(np.float64), rows[0], rows.astype(np.uint8)):
+        with pytest.raises(ValueError, match="features must be a float array"):
+            Features(wrong, labels)
+    with pytest.raises(ValueError, match=r"expected 4 views.*Received: 6 rows"):
+        Features(rows, labels, 4)
+    with pytest.raises(ValueError, match="labels must be"):
+        Features(rows, labels[:5])
