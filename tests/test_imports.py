@@ -130,6 +130,11 @@ FAST = {
     "mnist_width": ("-m", "kerasdl.tuning.mnist_width", "--help"),
     "regularization": ("-m", "kerasdl.tuning.regularization", "--l2", "0"),
     "search": ("-m", "kerasdl.tuning.search", "--app", "mnist", "--epochs", "2"),
+    "transfer_head": ("-m", "kerasdl.tuning.transfer_head", "--transfer", "vgg61"),
+    "cuts": ("-m", "kerasdl.apps.cifar10", "--study", "cuts", "--sizes", "8"),
+    "export": ("-m", "kerasdl.export", "--help"),
+    "nothing to export": ("-m", "kerasdl.export", "nowhere", "--to", "nowhere"),
+    "scan": ("-m", "kerasdl.export", "scan", "nowhere"),
     "member": ("-m", "kerasdl.tuning.member", "--help"),
 }
 

@@ -146,7 +146,8 @@ def _signatures(card: Card) -> str:
     lines = [
         f"- `{PIXELS}`: `images`, uint8 (n, {height}, {width}, {channels}), 0..255.",
         f"- `{BYTES}`: `image_bytes`, strings (n,), each a PNG, JPEG or BMP file. Pictures of "
-        f"another size {ways[card.resize]}; a JPEG's EXIF rotation is applied; transparency lies over white"
+        f"another size {ways[card.resize]}; EXIF rotation of JPEG files is applied; transparency "
+        "lies over white"
         + ("; colours become gray" if channels == 1 else "; gray becomes three equal channels")
         + ".",
         f"- `{EXPLAIN}`: what `{PIXELS}` takes.",
