@@ -19,6 +19,7 @@ COMMANDS = {
     "reproduce": ("kerasdl.apps.reproduce", "run a record again and compare its figures"),
     "models": ("kerasdl.models.__main__", "list the networks"),
     "datasets": ("kerasdl.datasets.__main__", "find, verify and import data sets"),
+    "cache": ("kerasdl.studies.cache_command", "list or remove kept features of frozen networks"),
 }
 
 

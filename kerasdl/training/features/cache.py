@@ -119,7 +119,7 @@ class FeatureCache:
         """
         header = Header(entry.plain(key), dtype, shape)
         path = self.folder / f"{entry.name_of(header.key)}{entry.SUFFIX}"
-        found = self._find(path, header)
+        found = self._find(path, header, self._notify)
         if found is not None:
             return found
         if header.size > self.limit:
@@ -130,7 +130,8 @@ class FeatureCache:
             )
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._taken(path.with_suffix(PART)) as file:
-            found = self._find(path, header)  # while this process waited
+            # Another process may have finished it meanwhile.
+            found = self._find(path, header, lambda text: None)
             if found is not None:
                 path.with_suffix(PART).unlink(missing_ok=True)
                 return found
@@ -173,7 +174,9 @@ class FeatureCache:
     def _paths(self) -> list[Path]:
         return [*self.folder.glob(f"*{entry.SUFFIX}"), *self.folder.glob(f"*{PART}")]
 
-    def _find(self, path: Path, header: Header) -> npt.NDArray[Any] | None:
+    def _find(
+        self, path: Path, header: Header, notify: Callable[[str], None]
+    ) -> npt.NDArray[Any] | None:
         """Returns the features in a file, or None where there is none that can be used."""
         try:
             file = path.open("rb")
@@ -182,7 +185,7 @@ class FeatureCache:
         with file:
             locking.share(file)
             if not locking.is_at(file, path):  # removed or replaced since it was opened
-                return self._find(path, header)
+                return self._find(path, header, notify)
             try:
                 found, digest = entry.read_header(file)
                 if found != header:
@@ -193,7 +196,7 @@ class FeatureCache:
                     entry.check(file, digest)
                     _verified.add(identity)
             except ValueError as error:
-                self._notify(f"{path} cannot be used: {error}. The features are computed again.")
+                notify(f"{path} cannot be used: {error}. The features are computed again.")
                 return None
             # The file's time is that of its last use.
             os.utime(path)

@@ -21,7 +21,8 @@ def folded(model: keras.Model) -> keras.Model:
 
     Weights that a 16-bit policy would convert at every call are stored in that format. What
     cannot be worked in stays as it is: BatchNorm that does not follow a convolution, or whose
-    convolution has an activation or is also used by others.
+    convolution has an activation or is also used by others. Resizing that enlarges smooths no
+    more, which changes nothing but its time.
 
     Args:
         model: A functional or Sequential model; models inside it are copied alike. It is left as
@@ -33,6 +34,7 @@ def folded(model: keras.Model) -> keras.Model:
     norms = _foldable(model)
     convolutions = {id(convolution): norm for norm, convolution in norms}
     replaced = {id(norm) for norm, _ in norms}
+    enlarging = _enlarging(model)
     copies: list[tuple[Any, Any]] = []
 
     def clone(layer: Any) -> Any:
@@ -45,6 +47,8 @@ def folded(model: keras.Model) -> keras.Model:
             config["use_bias"] = True
         if type(layer) in CONVOLUTIONS:
             config["dtype"] = layer.compute_dtype
+        if id(layer) in enlarging:
+            config["antialias"] = False
         copy = type(layer).from_config(config)
         copies.append((layer, copy))
         return copy
@@ -107,6 +111,27 @@ def _foldable(model: keras.Model) -> list[tuple[Any, Any]]:
             and id(tensor) not in results
         ):
             found.append((norm, layer))
+    return found
+
+
+def _enlarging(model: keras.Model) -> set[int]:
+    """Returns the resizings that smooth in vain, which takes as long as a small network.
+
+    Smoothing keeps fine patterns from turning into false ones where an image shrinks; where it
+    grows, the smoothed resizing is by definition the plain one.
+    """
+    found = set()
+    for node in nodes(model):
+        layer = node.operation
+        if (
+            type(layer) is keras.layers.Resizing
+            and layer.antialias
+            and layer.interpolation == "bilinear"
+            and not layer.pad_to_aspect_ratio
+        ):
+            before, after = node.input_tensors[0].shape[1:3], node.output_tensors[0].shape[1:3]
+            if all(old <= new for old, new in zip(before, after, strict=True)):
+                found.add(id(layer))
     return found
 
 

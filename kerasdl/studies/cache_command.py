@@ -1,0 +1,162 @@
+"""The features that are kept on this machine: what they are of, how large, when last used.
+
+kerasdl cache                  # list them
+kerasdl cache --limit 2GB      # remove the longest unused until they take no more
+kerasdl cache --clear          # remove all
+"""
+
+import argparse
+import datetime
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kerasdl import recipe
+
+if TYPE_CHECKING:
+    from kerasdl.training.features.cache import Entry, FeatureCache
+
+WIDTH = 140
+"""A pipe has no width; rich would take 80 columns for it and break every cell."""
+
+_DIGEST_DIGITS = 8
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command.
+
+    Args:
+        argv: The arguments; those of the process when None.
+
+    Returns:
+        0, or 2 for a user's mistake or a folder that cannot be read.
+    """
+    options = _parser().parse_args(argv)
+    # Imported late: --help should not wait for NumPy.
+    from kerasdl.training.features.cache import FeatureCache
+
+    try:
+        cache = FeatureCache()
+        if options.clear:
+            _tell(cache, cache.clear())
+        elif options.limit is not None:
+            _tell(cache, cache.trim(options.limit))
+        else:
+            _list(cache)
+    except (ValueError, OSError) as error:
+        print(f"kerasdl cache: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def words(key: Any) -> str:
+    """Returns what features are of, in words.
+
+    Args:
+        key: As in a file's header, see `Extractor.key`.
+
+    Returns:
+        E.g. "base vgg16, weights_sha256 1f2e3d4c, size 32, 50000 images 9a8b7c6d, view 2 of
+        seed 0 (shift 2, flip)"; the key itself where it has another form.
+    """
+    try:
+        network, images, view = key["network"], key["images"], key["view"]
+        parts = [_pair(name, value) for name, value in network.items() if value not in ("", None)]
+        parts.append(f"{images['count']} images {str(images['sha256'])[:_DIGEST_DIGITS]}")
+        if view is not None:
+            looks = {k: v for k, v in view.items() if k not in ("seed", "number") and v}
+            how = ", ".join(k if v is True else f"{k} {v}" for k, v in looks.items())
+            parts.append(f"view {view['number'] + 1} of seed {view['seed']} ({how})")
+        return ", ".join(parts)
+    except (AttributeError, KeyError, TypeError):
+        return _short(str(key))
+
+
+def _pair(name: str, value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if len(text) == 64 and set(text) <= set("0123456789abcdef"):
+        text = text[:_DIGEST_DIGITS]
+    return f"{name} {_short(text)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _list(cache: "FeatureCache") -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from kerasdl.training.features.sizes import format_size
+
+    entries = cache.entries()
+    table = Table(title=f"Features in {escape(str(cache.folder))}", title_justify="left")
+    table.add_column("Features of", overflow="fold")
+    table.add_column("Shape", justify="right", no_wrap=True)
+    table.add_column("Numbers", no_wrap=True)
+    table.add_column("Size", justify="right", no_wrap=True)
+    table.add_column("Last use", no_wrap=True)
+    for one in entries:
+        about, shape, dtype = f"{one.path.name}: {one.problem}", "", ""
+        if one.header is not None:
+            about, dtype = words(one.header.key), one.header.dtype
+            shape = " × ".join(f"{side:,}" for side in one.header.shape)
+        table.add_row(escape(about), shape, dtype, format_size(one.size), _when(one))
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
+    if entries:
+        console.print(table)
+    else:
+        console.print(f"No features in {cache.folder}", highlight=False, markup=False)
+    total = sum(one.size for one in entries)
+    console.print(
+        f"{len(entries)} files, {format_size(total)} of at most {format_size(cache.limit)}",
+        highlight=False,
+    )
+
+
+def _when(one: "Entry") -> str:
+    return datetime.datetime.fromtimestamp(one.used).strftime("%Y-%m-%d %H:%M")
+
+
+def _tell(cache: "FeatureCache", removed: "Sequence[Entry]") -> None:
+    from kerasdl.training.features.sizes import format_size
+
+    left = cache.entries()
+    total = sum(one.size for one in left)
+    freed = sum(one.size for one in removed)
+    print(
+        f"Removed {len(removed)} files, {format_size(freed)}. Left: {len(left)} files, "
+        f"{format_size(total)}, in {cache.folder}"
+    )
+
+
+def _size(text: str) -> int:
+    from kerasdl.training.features.sizes import parse_size
+
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = recipe.Parser(
+        prog="kerasdl cache",
+        description="Lists the features of frozen networks that are kept on this machine, the "
+        "lately used first. They are removed by themselves when they pass the limit: 8 GB, or "
+        "KERASDL_CACHE_LIMIT. Those that a running process uses are never removed.",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--clear", action="store_true", help="remove all of them")
+    what.add_argument(
+        "--limit",
+        type=_size,
+        metavar="SIZE",
+        help="remove the longest unused until all together take at most SIZE, e.g. 2GB",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
