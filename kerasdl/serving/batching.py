@@ -21,7 +21,7 @@ from kerasdl.serving.loading import Servable
 from kerasdl.serving.signatures import Arrays, Signature
 
 Lane = tuple[Any, ...]
-"""What can go through one call: a signature of a version, types and shapes of its inputs."""
+"""What can go through one call: a signature of a version, and the shapes of its inputs."""
 
 
 class Job:
@@ -34,12 +34,11 @@ class Job:
         examples: Their first dimension.
         pixels: Pixels that decoding them will take.
         deadline: When nobody waits for the answer any more, by `time.monotonic`.
-        future: Gets the outputs by name, or a `Failure`.
     """
 
     __slots__ = (
         *("deadline", "examples", "future", "inputs", "pixels", "servable", "signature"),
-        *("submitted", "timer"),
+        *("part", "submitted", "timer"),
     )
 
     def __init__(
@@ -50,7 +49,6 @@ class Job:
         examples: int,
         pixels: int,
         deadline: float,
-        future: "asyncio.Future[Arrays]",
     ) -> None:
         self.servable = servable
         self.signature = signature
@@ -58,7 +56,10 @@ class Job:
         self.examples = examples
         self.pixels = pixels
         self.deadline = deadline
-        self.future = future
+        self.future: asyncio.Future[Arrays] = asyncio.get_running_loop().create_future()
+        """Gets the outputs by name, or a `Failure`."""
+        self.part = False
+        """Whether it is a part of a request."""
         self.submitted = time.monotonic()
         self.timer: asyncio.TimerHandle | None = None
 
@@ -116,22 +117,31 @@ class Batcher:
         Raises:
             Failure: If time ran out, or the model refused the request.
         """
-        if examples <= self.batch_size or not signature.batchable:
-            return await self._submit(servable, signature, inputs, examples, pixels, deadline)
-        parts = []
-        for start in range(0, examples, self.batch_size):
-            part = {name: a[start : start + self.batch_size] for name, a in inputs.items()}
-            count = min(self.batch_size, examples - start)
+        whole = Job(servable, signature, inputs, examples, pixels, deadline)
+        if examples > self.batch_size and signature.batchable:
+            try:
+                return await self._in_parts(whole)
+            except Failure:
+                if signature.batchable:
+                    raise
+        return await self._submit(whole)
+
+    async def _in_parts(self, job: Job) -> Arrays:
+        size = self.batch_size
+        futures = []
+        for start in range(0, job.examples, size):
+            inputs = {name: array[start : start + size] for name, array in job.inputs.items()}
+            count = min(size, job.examples - start)
             # Which part an image is in is not known here: each counts as all of them.
-            parts.append(self._submit(servable, signature, part, count, pixels, deadline))
+            part = Job(job.servable, job.signature, inputs, count, job.pixels, job.deadline)
+            part.part = True
+            futures.append(self._submit(part))
         try:
-            answers = await asyncio.gather(*parts)
+            answers = await asyncio.gather(*futures)
         finally:
-            for future in parts:
+            for future in futures:
                 future.cancel()
-        return {
-            name: np.concatenate([answer[name] for answer in answers]) for name in signature.outputs
-        }
+        return {name: np.concatenate([one[name] for one in answers]) for name in answers[0]}
 
     def healthy(self, patience: float) -> bool:
         """Says whether every worker lives and none has been in one call for `patience` seconds."""
@@ -141,34 +151,20 @@ class Batcher:
         """Ends the workers after what they run now."""
         await self._loop.run_in_executor(None, self._workers.close)
 
-    def _submit(
-        self,
-        servable: Servable,
-        signature: Signature,
-        inputs: Arrays,
-        examples: int,
-        pixels: int,
-        deadline: float,
-    ) -> "asyncio.Future[Arrays]":
-        future: asyncio.Future[Arrays] = self._loop.create_future()
-        job = Job(servable, signature, inputs, examples, pixels, deadline, future)
-        lane: Lane
-        if signature.batchable and examples:
-            lane = (
-                id(signature),
-                *((array.dtype.num, array.shape[1:]) for array in inputs.values()),
-            )
-        else:
-            lane = (id(job),)
+    def _submit(self, job: Job) -> "asyncio.Future[Arrays]":
+        lane: Lane = (id(job),)
+        if job.signature.batchable and job.examples:
+            shapes = (array.shape[1:] for array in job.inputs.values())
+            lane = (id(job.signature), *shapes)
         self._lanes.setdefault(lane, deque()).append(job)
-        self.waiting += examples
-        servable.leases += 1
-        job.timer = self._loop.call_later(max(0.0, deadline - time.monotonic()), job.expire)
+        self.waiting += job.examples
+        job.servable.leases += 1
+        job.timer = self._loop.call_later(max(0.0, job.deadline - time.monotonic()), job.expire)
         if self._idle and not self._scheduled:
             # At the end of this turn of the loop: what arrived in the same turn goes along.
             self._scheduled = True
             self._loop.call_soon(self._dispatch)
-        return future
+        return job.future
 
     def _dispatch(self) -> None:
         self._scheduled = False
@@ -279,11 +275,13 @@ class Workers:
 
     def _execute(self, batch: list[Job]) -> list[Arrays | Failure]:
         """Runs a batch; one that fails is halved until only what is bad fails."""
-        try:
-            return self._together(batch)
-        except Exception as error:
-            if len(batch) == 1:
-                return [from_exception(error)]
+        # The signature may have turned out not to be batchable since they came together.
+        if len(batch) == 1 or batch[0].signature.batchable:
+            try:
+                return self._together(batch)
+            except Exception as error:
+                if len(batch) == 1:
+                    return [from_exception(error)]
         half = len(batch) // 2
         return self._execute(batch[:half]) + self._execute(batch[half:])
 
@@ -305,9 +303,10 @@ class Workers:
         length = len(next(iter(inputs.values())))
         wrong = next((name for name, array in outputs.items() if len(array) != length), None)
         if wrong is not None:
-            if len(batch) == 1 and length == examples:
-                return [outputs]
-            # Its rows are not the examples; in parts each request still gets its own.
+            # Its rows are not the examples: from now on each request goes alone, whole.
+            signature.batchable = False
+            if len(batch) == 1 and not batch[0].part:
+                return [outputs if length == examples else signature.run(batch[0].inputs)]
             raise Failure("INTERNAL", f"output '{wrong}' does not have one row for each example")
         answers: list[Arrays | Failure] = []
         start = 0

@@ -122,7 +122,11 @@ class Signature:
         """Calls the model with checked inputs; returns its outputs by name."""
         tensors = {name: self._constant(array) for name, array in arrays.items()}
         outputs = self._function(**tensors)
-        return {name: np.asarray(outputs[name].numpy()) for name in self.outputs}
+        return {
+            # A single string comes as bytes, which NumPy would take for characters.
+            name: np.asarray(outputs[name].numpy(), object if spec.dtype.kind == "string" else None)
+            for name, spec in self.outputs.items()
+        }
 
     def blank(self, examples: int) -> Arrays | None:
         """Returns zeros that the signature accepts, or None where only it knows what fits."""

@@ -68,11 +68,14 @@ def _warm_sizes(signature: Signature, example: Arrays | None, sizes: Sequence[in
         if inputs is None:
             return
         try:
-            signature.run(inputs)
+            outputs = signature.run(inputs)
         except Exception as error:
             if example is None and from_exception(error).code in _OF_THE_DATA:
                 return  # zeros are not what this model takes
             raise
+        if any(len(array) != size for array in outputs.values() if signature.batchable):
+            signature.batchable = False  # its rows are not the examples
+            return
 
 
 def _repeat(array: Any, size: int) -> Any:

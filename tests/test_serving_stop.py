@@ -1,0 +1,183 @@
+"""The end of a server, its start with bad options, and clients that leave."""
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from serving_fakes import Server, models_folder, serving
+
+from kerasdl.serving import __main__ as command
+from kerasdl.serving import static
+
+SLOW = {"signature_name": "slow", "instances": [{"x": [2.0], "turns": [4000]}]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with one model in it, the one that can be slow."""
+    base = tmp_path_factory.mktemp("served")
+    shutil.copytree(models_folder(tmp_path_factory) / "rows", base / "rows")
+    return base
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A certificate for 127.0.0.1 and its key, as options."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no certificate to test with")
+    where = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+        + [
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ]
+        + ["-keyout", where / "key.pem", "-out", where / "certificate.pem"],
+        check=True,
+        capture_output=True,
+    )
+    return ("--tls-certificate", where / "certificate.pem", "--tls-key", where / "key.pem")
+
+
+class Clients:
+    """Threads that ask until the port is closed, and what became of their requests."""
+
+    def __init__(self, server, number):
+        self.url = f"http://127.0.0.1:{server.port}/v1/models/rows:predict"
+        self.answers, self.lost = [], []
+        self.threads = [threading.Thread(target=self._ask) for _ in range(number)]
+        for thread in self.threads:
+            thread.start()
+
+    def _ask(self):
+        with httpx.Client(timeout=30) as client:
+            while True:
+                try:
+                    answer = client.post(self.url, json=SLOW)
+                except httpx.ConnectError:
+                    return  # the port is closed: nothing was sent
+                except httpx.HTTPError as error:
+                    self.lost.append(repr(error))
+                    return
+                self.answers.append((answer.status_code, answer.json()))
+
+    def join(self):
+        for thread in self.threads:
+            thread.join(60)
+
+
+def test_sigterm_in_full_flight_drops_nothing(folder):
+    server = Server(folder, "--drain-seconds", 0.5)
+    try:
+        clients = Clients(server, 8)
+        server.until(lambda: len(clients.answers) > 20)
+        server.signal(signal.SIGTERM)
+        time.sleep(0.2)
+        # It still answers, but says that nothing should be sent any more.
+        ready = httpx.get(f"http://127.0.0.1:{server.port}/readyz")
+        assert (ready.status_code, ready.json()["status"]) == (503, "stopping")
+        assert ready.headers["connection"] == "close"
+        clients.join()
+        assert server.process.wait(30) == 0
+    finally:
+        server.stop()
+    assert clients.lost == []
+    assert {status for status, _ in clients.answers} == {200}
+    assert all(answer == {"predictions": [[4.0]]} for _, answer in clients.answers)
+
+
+def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate, capsys):
+    import ssl
+
+    with serving(folder, *certificate) as server:
+        assert command.main([str(folder), "--rest-port", str(server.port)]) == 2
+        assert f"--rest-port {server.port} cannot be opened" in capsys.readouterr().err
+        context = ssl.create_default_context(cafile=str(certificate[1]))
+        url = f"https://127.0.0.1:{server.port}/v1/models/rows:predict"
+        answer = httpx.post(url, json={"instances": [[1.0]]}, verify=context)
+        assert answer.json() == {"predictions": [[2.0]]}
+        # A client that leaves is noticed: what it asked for is given up.
+        leave(server, context)
+        metrics = server.http.get("/monitoring/prometheus/metrics").text
+        assert "kerasdl_requests_now" in metrics
+        server.until(lambda: cancelled(server) >= 1)
+        assert server.predict("rows", {"instances": [[3.0]]})[0] == 200
+    assert server.process.returncode == 0
+
+
+def leave(server, context):
+    body = json.dumps(SLOW).encode()
+    head = (
+        f"POST /v1/models/rows:predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
+    )
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+        connection.sendall(head.encode() + body)
+        time.sleep(0.01)
+
+
+def cancelled(server):
+    text = server.http.get("/monitoring/prometheus/metrics").text
+    name = ':tensorflow:serving:request_count{model_name="rows",status="CANCELLED"} '
+    return max((int(line[len(name) :]) for line in text.splitlines() if name in line), default=0)
+
+
+BAD = {
+    "no folder": (["/nowhere"], "expected a folder with models"),
+    "a file": ([__file__], "a file"),
+    "half of TLS": ([".", "--tls-key", "key.pem"], "go together"),
+    "no key file": ([".", "--api-key-file", "/nowhere"], "No such file"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_options_are_one_line_and_exit_code_2(case, capsys):
+    arguments, message = BAD[case]
+    assert command.main([*arguments, "--rest-port", "0", "--grpc-port", "0"]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_short_key_is_refused(tmp_path, capsys):
+    (tmp_path / "key").write_text("short\n")
+    assert command.main([".", "--api-key-file", str(tmp_path / "key")]) == 2
+    assert "at least 16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--port", "--batch-size=0", "--rest-port=x", "--timeout=0"])
+def test_unknown_options_and_values_out_of_range(option, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command.main([".", option])
+    assert caught.value.code == 2
+
+
+def test_the_pages_files_are_read_once_with_their_types(tmp_path):
+    (tmp_path / "index.html").write_text("<p>")
+    (tmp_path / "app.js").write_text("1")
+    (tmp_path / "notes.py").write_text("1")
+    files = static.read_files(tmp_path)
+    assert set(files) == {"/", "/index.html", "/app.js"}
+    assert files["/app.js"].media_type == "text/javascript; charset=utf-8"
+    assert dict(static.HEADERS)[b"content-security-policy"].startswith(b"default-src 'none'")
+
+
+def test_the_options_table_is_the_code(tmp_path):
+    """docs/serving.md names every option with its default."""
+    from kerasdl.serving.options import Options
+
+    text = (Path(__file__).parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+    for name in Options.__struct_fields__:
+        assert f"`--{name.replace('_', '-')}`" in text
