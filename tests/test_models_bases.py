@@ -11,8 +11,8 @@ from kerasdl.models.base_model import base_model
 from kerasdl.models.preprocessing import KINDS, MEAN, preprocessed
 
 # The large ones are built of the same blocks as the small of their family; a second each.
-BUILT = ("vgg16", "resnet50", "resnet50v2", "mobilenet", "mobilenet_0.25", "mobilenet_v2",
-         "efficientnetb0", "convnext_tiny")  # fmt: skip
+BUILT = ("vgg16", "resnet50", "resnet50v2", "mobilenet_0.25", "mobilenet_v2", "efficientnetb0",
+         "convnext_tiny")  # fmt: skip
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
 
 
@@ -46,6 +46,7 @@ def test_published_parameters_are_those_of_keras_with_the_top_less_the_top():
         "resnet152": (60_419_944, 2048),
         "resnet101v2": (44_675_560, 2048),
         "resnet152v2": (60_380_648, 2048),
+        "mobilenet": (4_253_864, 1024),
         "densenet121": (8_062_504, 1024),
         "efficientnetb1": (7_856_239, 1280),
         "efficientnetb2": (9_177_569, 1408),
@@ -176,6 +177,14 @@ def test_efficientnets_pixels_are_those_of_its_own_layers(monkeypatch):
     # And so in plain numbers.
     plain = (PIXELS / 255 - MEAN) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(preprocess("efficientnet"), plain, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_preprocessing_survives_saving_and_loading_in_safe_mode(kind, tmp_path):
+    inputs = keras.Input((16, 16, 3))
+    keras.Model(inputs, preprocessed(inputs, kind)).save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(loaded(PIXELS)), preprocess(kind))
 
 
 def test_pixels_are_float32_under_mixed_precision():

@@ -63,7 +63,9 @@ def values(layers):
 
 def step(model, inputs, labels=LABELS):
     model.compile(
-        keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        keras.optimizers.SGD(0.1),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        run_eagerly=True,  # tracing the base takes longer than running it once
     )
     return float(model.train_on_batch(inputs, labels))
 
@@ -143,8 +145,7 @@ def test_what_trains_can_be_chosen_again(build):
         set_trainable(model, "half")
 
 
-@pytest.mark.parametrize("pooling", ["average", "max", "flatten"])
-def test_features_are_those_of_keras_model_on_preprocessed_pixels(build, pooling, trained):
+def test_features_are_those_of_keras_model_on_preprocessed_pixels(build, trained):
     keras_model = keras.applications.MobileNet(
         alpha=0.25, weights=None, include_top=False, input_shape=(32, 32, 3)
     )
@@ -153,8 +154,9 @@ def test_features_are_those_of_keras_model_on_preprocessed_pixels(build, pooling
     map_ = keras.ops.convert_to_numpy(map_)
     assert np.abs(map_).max() > 0.1
     pooled = {"average": map_.mean((1, 2)), "max": map_.max((1, 2)), "flatten": map_[:, 0, 0]}
-    features = answer(features_model(build(pooling=pooling)), IMAGES)
-    np.testing.assert_allclose(features, pooled[pooling], rtol=1e-5, atol=1e-6)
+    for pooling, expected in pooled.items():
+        features = answer(features_model(build(pooling=pooling)), IMAGES)
+        np.testing.assert_allclose(features, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_cut_takes_the_named_block(build):
@@ -210,7 +212,7 @@ def test_images_are_resized_inside(build, shape, size, taken):
     np.testing.assert_allclose(pixels, 200 / 127.5 - 1, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mobilenet_0.25", "efficientnetb0", "convnext_tiny", "vgg16"])
+@pytest.mark.parametrize("name", ["mobilenet_0.25", "convnext_tiny", "vgg16"])
 def test_survives_saving_and_loading_in_safe_mode(name, tmp_path):
     first = cuts(name)[1]
     model = transfer(

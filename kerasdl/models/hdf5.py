@@ -122,7 +122,8 @@ class File:
         found: list[str] = []
         for key in keys:
             kind = attributes.get_id(key)
-            if len(kind.shape) > 1 or kind.get_storage_size() > MAX_ATTRIBUTE_BYTES:
+            size = prod(kind.shape) * kind.dtype.itemsize
+            if len(kind.shape) > 1 or size > MAX_ATTRIBUTE_BYTES:
                 raise self.error(f"the attribute {key} of /{group} is no list of names")
             values = np.atleast_1d(attributes[key]).tolist()
             if not all(isinstance(value, bytes | str) for value in values):
@@ -158,10 +159,12 @@ def opened(path: Path, stream: IO[bytes] | None = None) -> Iterator[File]:
         raise ValueError(f"{path} is no HDF5 file that can be read: {_first_line(error)}") from None
     with root:
         try:
-            file = File(root, path)
-        except (OSError, RuntimeError, KeyError, UnicodeError) as error:
+            yield File(root, path)
+        # h5py answers damage with whatever the part that stumbles over it raises.
+        except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ValueError) and str(path) in str(error):
+                raise
             raise ValueError(f"{path} is damaged: {_first_line(error)}") from None
-        yield file
 
 
 def _first_line(error: Exception) -> str:
