@@ -19,11 +19,15 @@ from kerasdl.studies.conclude import Comparison
 SEED = 0
 """Of the lot that chooses the images: the same answers give the same pictures."""
 
-WHAT_IT_SAYS = (
+HOW_TO_READ = (
     "Grad-CAM (Selvaraju et al. 2017), cell by cell (HiResCAM, Draelos and Carin 2020): feature "
     "maps of the last convolutions, weighted with how much each cell raises the class's score. It "
     "shows where the evidence comes from, as coarsely as the maps are, and not what it is: heat "
-    "on the object is no proof that the object was understood."
+    "on the object is no proof that the object was understood.",
+    "Above each image stand the truth, the answer where it is another, and the answer's "
+    "confidence. Under right answers is what speaks for the answer, under wrong ones also what "
+    "speaks for the truth. Each map is scaled to its own maximum, so that two cannot be compared "
+    "in strength. The images were drawn by lot, of different classes as far as possible.",
 )
 
 
@@ -42,7 +46,9 @@ def sections(comparison: Comparison) -> list[Section]:
         path = saved(comparison, model.typical)
         figure = draw(comparison, model, models.load(path)) if path.is_file() else None
         if figure is not None:
-            return [Section(title="Where the network looks", text=[WHAT_IT_SAYS], figures=[figure])]
+            return [
+                Section(title="Where the network looks", text=list(HOW_TO_READ), figures=[figure])
+            ]
     return []
 
 
@@ -85,11 +91,8 @@ def draw(comparison: Comparison, model: tables.Model, network: Any) -> Figure | 
     return Figure(
         file=f"figures/{name}",
         alt=f"Heat maps of {model.title} over {drawn}.",
-        caption=f"{model.title} (seed {run.seed}, the run of median accuracy): what speaks for its "
-        "answer, and of wrong answers what speaks for the truth. Above each image stand the truth, "
-        f"the answer, and its confidence. The heat is that of {cells} cells ({maps.layer}), put "
-        "where they look; each map is scaled to its own maximum, so that two cannot be compared in "
-        "strength. The images were drawn by lot, of different classes as far as possible.",
+        caption=f"{model.title}, seed {run.seed} (the run of median accuracy): heat of {cells} "
+        f"cells ({maps.layer}), put where they look.",
     )
 
 

@@ -181,8 +181,11 @@ def _check(classes: npt.ArrayLike, count: int, num_classes: int) -> npt.NDArray[
         ValueError: If there are more or fewer, or one is no class of the model.
     """
     chosen = np.asarray(classes)
-    fits = chosen.shape == (count,) and np.issubdtype(chosen.dtype, np.integer)
-    if not fits or (count and not 0 <= chosen.min() <= chosen.max() < num_classes):
+    fits = chosen.shape == (count,)
+    if fits and count:
+        known = 0 <= chosen.min() <= chosen.max() < num_classes
+        fits = known and np.issubdtype(chosen.dtype, np.integer)
+    if not fits:
         raise ValueError(
             f"expected {count} classes in 0..{num_classes - 1}, one for each image. "
             f"Received: {chosen.dtype} {chosen.shape}, {chosen.tolist()[:8]!r}"

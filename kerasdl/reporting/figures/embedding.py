@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURED = 20  # so many classes have a colour and a marker; the rest is grey
+# Ten classes are the most common number.
+COLOURS = (*style.PALETTE, "#7B4B1E", "#8C6BD1")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ def planes(
     present = np.bincount(np.concatenate([panel.labels for panel in panels]), minlength=len(names))
     coloured = sorted(np.argsort(-present, kind="stable")[:COLOURED].tolist())
     coloured = [one for one in coloured if present[one]]
-    columns = min(10, max(3, int(100 / (max(map(len, names)) + 6))))
+    columns = min(len(coloured) + 1, max(3, int(100 / (max(map(len, names)) + 6))))
     legend = 0.25 * -(-(len(coloured) + 2) // columns) + 0.2
     size = (9.2, 0.6 + 4.1 * len(panels) + legend)
     with style.drawing(path, size, title, dataset) as figure:
@@ -66,7 +68,7 @@ def planes(
                 (row[1], one.neighbours, "t-SNE", one.agreement[2]),
             ):
                 _points(axes, points, panel, coloured, names)
-                heading = f"{style.safe(text.shorten(panel.title, 26))}, {kind}"
+                heading = f"{style.safe(text.shorten(panel.title, 36))}, {kind}"
                 axes.set_title(f"{heading}\n{_words(agreement)}", fontsize=9)
             row[0].set_xlabel(f"These two have {share:.0f} % of the variance", fontsize=8)
             row[1].set_xlabel("Distances between groups mean nothing", fontsize=8)
@@ -114,9 +116,8 @@ def _points(
             points[chosen, 0],
             points[chosen, 1],
             s=size,
-            color=style.color(place),
-            # The colours come round again after eight classes.
-            marker=style.marker(place // len(style.PALETTE)),
+            color=COLOURS[place % len(COLOURS)],
+            marker=style.marker(place // len(COLOURS)),
             linewidths=0,
             alpha=0.85,
             label=names[one],
@@ -129,7 +130,8 @@ def _points(
             s=3.2 * size,
             facecolors="none",
             edgecolors="black",
-            linewidths=0.6,
+            linewidths=0.5,
+            alpha=0.6,
             label="answered wrongly",
         )
     axes.set_xticks([])

@@ -17,11 +17,17 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
 
 COLUMNS = 6
+_INCHES = 1.3  # of an image's width
+_GAP, _HEAD = 0.07, 0.42
 HEAT = "inferno"
 # What is not hot stays the image; what is hottest lets its shape through.
 _OPAQUE = 0.8
 # ITU-R BT.601, as everywhere here.
 _LUMA = (0.2989, 0.5870, 0.1140)
+
+
+Place = tuple[float, float, float, float]
+"""Left, right, bottom and top."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,20 +70,29 @@ def examples(
         dataset: The data, for the label.
     """
     labels = style.class_labels(class_names, limit=11)
-    shown = [*right, *wrong]
-    ratio = min(2.0, shown[0].image.shape[0] / shown[0].image.shape[1])
-    rows = (2 if right else 0) + (3 if wrong else 0)
-    size = (1.35 * COLUMNS + 1.3, 1.0 + rows * (1.2 * ratio + 0.12) + 0.42 * bool(right) + 0.42)
+    blocks = [
+        (right, ["Right", "For the answer"]),
+        (wrong, ["Wrong", "For the answer", "For the truth"]),
+    ]
+    blocks = [block for block in blocks if block[0]]
+    first = blocks[0][0][0].image
+    height = min(2.0, first.shape[0] / first.shape[1])
+    # In widths of an image: one axes for all, as thirty would take seconds to lay out.
+    bottom = sum(_HEAD + len(names) * (height + _GAP) for _, names in blocks)
+    right_edge = COLUMNS * (1 + _GAP)
+    size = (_INCHES * (right_edge + 1.25), _INCHES * bottom + 0.75)
     with style.drawing(path, size, title, dataset) as figure:
-        grid = figure.subplots(rows, COLUMNS, squeeze=False)
-        for axes in grid.flat:
-            axes.set_axis_off()
-        if right:
-            _answers(grid[:2], right, labels, ["Right", "For the answer"])
-        if wrong:
-            names = ["Wrong", "For the answer", "For the truth"]
-            _answers(grid[-3:], wrong, labels, names)
-        scale = figure.colorbar(_scale(), ax=grid, shrink=0.5, aspect=30, pad=0.01)
+        axes = figure.subplots()
+        top = 0.0
+        for shown, names in blocks:
+            top += _HEAD
+            _answers(axes, top, height, shown, labels, names)
+            top += len(names) * (height + _GAP)
+        axes.set_axis_off()
+        axes.set_xlim(-0.3, right_edge)
+        axes.set_ylim(bottom, 0)
+        axes.set_aspect("equal")
+        scale = figure.colorbar(_scale(), ax=axes, shrink=0.5, aspect=30, pad=0.01)
         scale.set_ticks([0, 1], labels=["nothing", "most"])
         scale.ax.tick_params(labelsize=8, length=0)
         scale.outline.set_visible(False)
@@ -85,41 +100,74 @@ def examples(
 
 
 def _answers(
-    rows: "npt.NDArray[np.object_]",
+    axes: "Axes",
+    top: float,
+    height: float,
     shown: Sequence[Example],
     labels: Sequence[str],
     names: Sequence[str],
 ) -> None:
+    """Draws images side by side, the words above and the heat maps below them."""
+    tops = [top + row * (height + _GAP) for row in range(len(names))]
+    for y, name in zip(tops, names, strict=True):
+        middle = y + height / 2
+        axes.text(-0.08, middle, name, rotation=90, ha="right", va="center", fontsize=8.5)
     for column, example in enumerate(shown):
-        axes = rows[0][column]
-        axes.imshow(picture(example.image), cmap="gray", vmin=0, vmax=255, interpolation="nearest")
+        left = column * (1 + _GAP)
+        places = [(left, left + 1, y + height, y) for y in tops]
+        _image(axes, places[0], picture(example.image))
         truth, answer = labels[example.true], labels[example.answered]
         said = truth if example.true == example.answered else f"{truth} \u2192 {answer}"
         if len(said) > 14:
             said = f"{truth}\n\u2192 {answer}"
-        axes.set_title(f"{said}\n{example.confidence * 100:.1f} %", fontsize=8, loc="center", pad=3)
-        heats = [example.heat, example.true_heat][: len(rows) - 1]
-        for below, heat in zip(rows[1:], heats, strict=True):
+        said = f"{said}\n{example.confidence * 100:.1f} %"
+        axes.text(left + 0.5, top - 0.04, said, ha="center", va="bottom", fontsize=8)
+        for place, heat in zip(places[1:], (example.heat, example.true_heat), strict=False):
             if heat is not None:
-                _overlay(below[column], example.image, heat)
-    for line, name in zip(rows, names, strict=True):
-        line[0].text(
-            -0.08, 0.5, name, rotation=90, ha="right", va="center", fontsize=8.5,
-            transform=line[0].transAxes,
-        )  # fmt: skip
+                _overlay(axes, place, example.image, heat)
 
 
-def _overlay(axes: "Axes", image: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]) -> None:
+def _image(axes: "Axes", place: Place, pixels: npt.NDArray[np.generic]) -> None:
+    # Gray from 0 to 255, else matplotlib would stretch the contrast. No smoothing: these are
+    # the pixels that the model saw.
+    axes.imshow(
+        pixels,
+        cmap="gray",
+        vmin=0,
+        vmax=255,
+        interpolation="nearest",
+        extent=place,
+        aspect="auto",
+    )
+
+
+def _overlay(
+    axes: "Axes", place: Place, image: npt.NDArray[np.uint8], heat: npt.NDArray[np.float32]
+) -> None:
     """Draws the image in gray and the heat over it; where there is no heat, the image alone."""
     plain = picture(image).astype(np.float32)
-    gray = plain @ np.array(_LUMA, np.float32) if plain.ndim == 3 else plain
-    axes.imshow(gray, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
-    axes.imshow(heat, cmap=HEAT, vmin=0, vmax=1, alpha=_OPAQUE * heat, interpolation="bilinear")
+    _image(axes, place, plain @ np.array(_LUMA, np.float32) if plain.ndim == 3 else plain)
+    axes.imshow(
+        heat,
+        cmap=HEAT,
+        vmin=0,
+        vmax=1,
+        alpha=_OPAQUE * heat,
+        interpolation="bilinear",
+        extent=place,
+        aspect="auto",
+    )
     if heat.max() == 0:
         axes.text(
-            0.5, 0.5, "nothing", color="white", fontsize=8, ha="center", va="center",
-            transform=axes.transAxes, bbox={"facecolor": "black", "edgecolor": "none", "pad": 2},
-        )  # fmt: skip
+            (place[0] + place[1]) / 2,
+            (place[2] + place[3]) / 2,
+            "nothing",
+            color="white",
+            fontsize=8,
+            ha="center",
+            va="center",
+            bbox={"facecolor": "black", "edgecolor": "none", "pad": 2},
+        )
 
 
 def _scale() -> "ScalarMappable":
