@@ -71,7 +71,7 @@ def with_probabilities(model: "keras.Model", temperature: float) -> "keras.Model
     import keras
     import numpy as np
 
-    inner = as_float32(model)
+    inner = _with_plain_constants(as_float32(model))
     inputs = keras.Input(inner.input_shape[1:], dtype="uint8", name="images")
     logits = inner(keras.ops.cast(inputs, "float32"))
     softmax = keras.layers.Softmax(dtype="float32")
@@ -79,6 +79,22 @@ def with_probabilities(model: "keras.Model", temperature: float) -> "keras.Model
     # Keras's exporter to ONNX wants a model that was called.
     whole(np.zeros((1, *inner.input_shape[1:]), np.uint8))
     return whole
+
+
+def _with_plain_constants(model: "keras.Model") -> "keras.Model":
+    """Returns the model with arrays where layers keep tensors, such as the means of pixels.
+
+    A tensor that was made outside of the graph is an input of the graph to the converters:
+    one that nobody would feed.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    for layer in model._flatten_layers(include_self=False):
+        for name, value in list(vars(layer).items()):
+            if isinstance(value, tf.Tensor):
+                setattr(layer, name, np.asarray(value))
+    return model
 
 
 def write(whole: "keras.Model", folder: Path, name: str) -> None:
