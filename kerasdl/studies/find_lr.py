@@ -31,7 +31,15 @@ def find_lr(study: Study) -> None:
         training = study.plan.training[name]
         study.console.print(f"{name}: learning-rate range test", highlight=False)
         seed, train, strategy = study.plan.seed, study.splits.train, study.strategy
-        model = build(study.plan, name, seed, dataset=study.dataset, train=train, strategy=strategy)
+        if name in study.plan.transfer:
+            from kerasdl.studies.transfer.phases import start
+
+            begun = start(study, name, seed)
+            model, train, training = begun.trained, begun.train, begun.training
+        else:
+            model = build(
+                study.plan, name, seed, dataset=study.dataset, train=train, strategy=strategy
+            )
         curve = range_test(model, strategy, train, training, seed=seed)
         suggestion = suggest(curve)
         _write(study, name, curve, suggestion)
