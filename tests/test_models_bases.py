@@ -6,14 +6,28 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl.models import bases, costs
+from kerasdl.models import bases, costs, weights
 from kerasdl.models.base_model import base_model
-from kerasdl.models.preprocessing import KINDS, MEAN, preprocessed
+from kerasdl.models.preprocessing import DEVIATION, KINDS, MEAN, preprocessed
 
 # The large ones are built of the same blocks as the small of their family; a second each.
-BUILT = ("vgg16", "resnet50", "resnet50v2", "mobilenet_0.25", "mobilenet_v2", "efficientnetb0",
+BUILT = ("vgg16", "resnet50", "resnet50v2", "mobilenet_0.25", "mobilenet_v2",
          "convnext_tiny")  # fmt: skip
 PIXELS = np.random.default_rng(0).integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+
+
+def check_cuts(model, base):
+    """Each is a layer that makes a map, farther from the image than the one before, to the end."""
+    names = [layer.name for layer in model.layers]
+    places = [names.index(cut) for cut in base.cuts]
+    assert places == sorted(set(places))
+    assert places[-1] == len(names) - 1
+    # A layer's own output is that in this graph: what Grad-CAM and sweeps over cuts build on.
+    outputs = keras.Model(model.input, [model.get_layer(cut).output for cut in base.cuts]).outputs
+    assert all(len(output.shape) == 4 for output in outputs)
+    sides = [output.shape[1] for output in outputs]
+    assert sides == sorted(sides, reverse=True)
+    assert outputs[-1].shape == model.output.shape
 
 
 @pytest.mark.parametrize("name", BUILT)
@@ -21,21 +35,9 @@ def test_has_the_published_parameters_and_the_cuts(name):
     keras.utils.clear_session()
     base = bases.get(name)
     model = base_model(base, (32, 32, 3))
-    # Keras counts EfficientNet's preprocessing: three means, three variances and a counter.
-    outside = 7 if base.preprocessing == "efficientnet" else 0
-    assert costs.count_parameters(model).total == base.published_parameters - outside
+    assert costs.count_parameters(model).total == base.published_parameters
     assert model.name == base.layer_name
-    names = [layer.name for layer in model.layers]
-    places = [names.index(cut) for cut in base.cuts]
-    assert places == sorted(set(places))
-    assert places[-1] == len(names) - 1
-    outputs = [model.get_layer(cut).output.shape for cut in base.cuts]
-    sides = [shape[1] for shape in outputs]
-    assert all(len(shape) == 4 for shape in outputs)
-    assert sides == sorted(sides, reverse=True)
-    assert outputs[-1] == model.output.shape
-    # Every layer knows this graph first: what Grad-CAM and sweeps over cuts build on.
-    assert keras.Model(model.input, [model.get_layer(cut).output for cut in base.cuts])
+    check_cuts(model, base)
     assert costs.multiply_accumulates(model) > 0
 
 
@@ -119,6 +121,42 @@ def test_unknown_base_names_the_near_one(wrong, near):
         bases.get(wrong)
 
 
+@pytest.fixture
+def efficientnet(monkeypatch):
+    """EfficientNet-B0 as Keras makes it for ImageNet's weights, which are not at hand."""
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: "none")
+    with monkeypatch.context() as patch:
+        patch.setattr(keras.Model, "load_weights", lambda *_: None)
+        return keras.applications.EfficientNetB0(
+            weights="imagenet", include_top=False, input_shape=(32, 32, 3)
+        )
+
+
+def test_efficientnet_is_keras_own_behind_its_own_pixels(efficientnet, tmp_path):
+    base, path = bases.get("efficientnetb0"), tmp_path / "base.weights.h5"
+    model = base_model(base, (32, 32, 3))
+    # Keras counts the preprocessing: three means, three variances and a counter.
+    assert costs.count_parameters(model).total == base.published_parameters - 7
+    check_cuts(model, base)
+    # Trained behind a normalisation that does nothing, its weights are for other pixels.
+    efficientnet.save_weights(path)
+    before = weights.identity(model)
+    with pytest.raises(ValueError, match="normalises pixels by other numbers than ImageNet's"):
+        weights.load(model, path, base.name)
+    assert weights.identity(model) == before
+    scale, normalize, rescale = efficientnet.layers[1:4]
+    normalize.set_weights([np.array(MEAN), np.array(DEVIATION), np.array(0)])
+    normalize.finalize_state()
+    efficientnet.save_weights(path)
+    weights.load(model, path, base.name)
+    kernel = efficientnet.get_layer("top_conv").kernel
+    np.testing.assert_array_equal(model.get_layer("top_conv").kernel, kernel)
+    pixels = keras.ops.convert_to_numpy(rescale(normalize(scale(PIXELS))))
+    np.testing.assert_array_equal(preprocess("efficientnet"), pixels)
+    plain = (PIXELS / 255 - MEAN) / DEVIATION
+    np.testing.assert_allclose(preprocess("efficientnet"), plain, atol=1e-5)
+
+
 def preprocess(kind):
     inputs = keras.Input((16, 16, 3))
     return keras.ops.convert_to_numpy(keras.Model(inputs, preprocessed(inputs, kind))(PIXELS))
@@ -159,24 +197,6 @@ def test_convnexts_pixels_are_those_of_its_own_layer():
     inputs = keras.Input((16, 16, 3))
     own = keras.Model(inputs, PreStem(name="own")(inputs))
     np.testing.assert_array_equal(preprocess("convnext"), keras.ops.convert_to_numpy(own(PIXELS)))
-
-
-def test_efficientnets_pixels_are_those_of_its_own_layers(monkeypatch):
-    # The model as Keras makes it for ImageNet's weights, which are not at hand: their means and
-    # variances are set by hand.
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: "none")
-    monkeypatch.setattr(keras.Model, "load_weights", lambda *_: None)
-    model = keras.applications.EfficientNetB0(
-        weights="imagenet", include_top=False, input_shape=(32, 32, 3)
-    )
-    scale, normalize, rescale = model.layers[1:4]
-    normalize.set_weights([np.array(MEAN), np.array([0.229, 0.224, 0.225]), np.array(0)])
-    normalize.finalize_state()
-    expected = keras.ops.convert_to_numpy(rescale(normalize(scale(PIXELS))))
-    np.testing.assert_array_equal(preprocess("efficientnet"), expected)
-    # And so in plain numbers.
-    plain = (PIXELS / 255 - MEAN) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(preprocess("efficientnet"), plain, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -465,23 +465,6 @@ def path_copy(path, folder):
     return copy
 
 
-def test_an_efficientnet_behind_other_pixels_is_refused(tmp_path):
-    # Keras's own model without ImageNet's weights: its normalisation does nothing.
-    keras_model = keras.applications.EfficientNetB0(
-        weights=None, include_top=False, input_shape=(32, 32, 3)
-    )
-    name, path = "efficientnetb0", tmp_path / "base.weights.h5"
-    model = base_model(get(name), (32, 32, 3))
-    keras_model.save_weights(path)
-    refused(model, path, "normalises pixels by other numbers than ImageNet's", base=name)
-    constants = [np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)]
-    keras_model.layers[2].set_weights(constants)
-    keras_model.save_weights(path)
-    weights.load(model, path, name)
-    kernel = keras_model.get_layer("stem_conv").kernel
-    np.testing.assert_array_equal(model.get_layer("stem_conv").kernel, kernel)
-
-
 def test_reading_is_of_finite_floats_of_the_asked_shape(tmp_path):
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
