@@ -130,7 +130,7 @@ FAST = {
     "mnist_width": ("-m", "kerasdl.tuning.mnist_width", "--help"),
     "regularization": ("-m", "kerasdl.tuning.regularization", "--l2", "0"),
     "search": ("-m", "kerasdl.tuning.search", "--app", "mnist", "--epochs", "2"),
-    "transfer_head": ("-m", "kerasdl.tuning.transfer_head", "--transfer", "vgg61"),
+    "transfer_head": ("-m", "kerasdl.tuning.transfer_head", "--transfer", "vgg116"),
     "cuts": ("-m", "kerasdl.apps.cifar10", "--study", "cuts", "--sizes", "8"),
     "export": ("-m", "kerasdl.export", "--help"),
     "nothing to export": ("-m", "kerasdl.export", "nowhere", "--to", "nowhere"),

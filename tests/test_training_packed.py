@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from kerasdl.datasets.dataset import Examples
+from kerasdl.datasets.dataset import Examples, Features
 from kerasdl.models.labels import with_class_names
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
@@ -371,3 +371,26 @@ def test_an_initial_epoch_lies_within_the_training(examples):
     for epoch in (-1, 2):
         with pytest.raises(ValueError, match=r"initial_epoch < 2\. Received"):
             packed.fit(examples(20, SHAPE), seed=0, initial_epoch=epoch)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_features_of_a_frozen_base_are_packed_as_the_engine_trains_on_them(dtype, tmp_path):
+    import ml_dtypes
+
+    def head(units, seed):
+        keras.utils.set_random_seed(seed)
+        hidden = [keras.layers.Dense(width, activation="relu") for width in units]
+        return keras.Sequential([keras.Input((20,)), *hidden, keras.layers.Dense(3)])
+
+    generator = np.random.default_rng(0)
+    labels = (np.arange(60) % 3).astype(np.int32)
+    rows = generator.normal(size=(60, 20)) + 2.0 * (np.arange(20) % 3 == labels[:, None])
+    number_format = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else np.float32)
+    rows.astype(number_format).tofile(tmp_path / "rows")
+    # As from the cache of features: mapped into memory and read-only.
+    mapped = np.memmap(tmp_path / "rows", np.uint8, "r").view(number_format).reshape(60, 20)
+    train = Features(mapped, labels)
+    makers = [lambda: head((), 0), lambda: head((8,), 1), lambda: head((8, 8), 2)]
+    tolerance = {"rtol": 1e-4, "atol": 1e-5}
+    packed = assert_each_is_its_own_training(makers, [ADAM] * 3, train, tolerance, train)
+    assert packed.predict(mapped).shape == (3, 60, 3)

@@ -74,13 +74,16 @@ def _take_part(options: argparse.Namespace) -> None:
     dataset = load_whole(plan.data, options.data, console)
     start_keras()
     from kerasdl.tuning import study
+    from kerasdl.tuning.material import prepare
 
     subject = SUBJECTS[str(app)](plan)
     parts = divide(dataset, plan.data)
+    where = {"data_dir": options.data, "console": console}
+    material = prepare(plan, subject, dataset, parts, **where)
     import grpc  # type: ignore[import-untyped, unused-ignore]
 
     try:
-        study.search(plan, subject, dataset, parts, folder, console, processes=options.jobs)
+        study.search(plan, material, folder, console, processes=options.jobs)
     except grpc.RpcError as error:
         raise OSError(f"the chief of the search does not answer: {error}") from error
 

@@ -32,6 +32,7 @@ class Winner:
         epochs: For how many epochs.
         parameters: The model's.
         model: The saved model in the run folder, with forward slashes; None if none was saved.
+        said: What there is to say of that besides; may be empty.
     """
 
     values: Mapping[str, Any]
@@ -41,6 +42,7 @@ class Winner:
     epochs: int
     parameters: int
     model: str | None = None
+    said: str = ""
 
 
 def sections(
@@ -169,7 +171,7 @@ def _winner(info: DatasetInfo, ranking: Ranking, words: Words, winner: Winner) -
             "points, with more images to train on and other images to be scored on."
         )
     if winner.model is not None:
-        said.append(f"The model of the first seed is {winner.model}.")
+        said.append(f"The model of the first seed is {winner.model}. {winner.said}".rstrip())
     table = Table(
         name="winner",
         title=f"{name[:1].upper()}{name[1:]} on the test images",

@@ -10,18 +10,18 @@ import keras
 from keras_tuner.src.distribute import utils as distribution
 from rich.console import Console
 
-from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.sections import Section
 from kerasdl.studies.experiment import Context
 from kerasdl.training.progress import RichProgress
 from kerasdl.tuning import jobs, report, wording
 from kerasdl.tuning.hparams import write_hparams
+from kerasdl.tuning.material import Material, prepare
 from kerasdl.tuning.oracles import make_oracle
 from kerasdl.tuning.outcomes import Outcome
 from kerasdl.tuning.packed_tuner import PackedTuner
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.ranking import Ranking
-from kerasdl.tuning.subjects import SUBJECTS, Subject, make_hypermodel
+from kerasdl.tuning.subjects import SUBJECTS, Subject
 from kerasdl.tuning.winner import retrain
 
 PROJECT = "keras_tuner"
@@ -43,6 +43,11 @@ def fields(context: Context) -> list[Section]:
     return run(context, SUBJECTS["search"](context.plan))
 
 
+def transfer_head(context: Context) -> list[Section]:
+    """Searches the head on a frozen base; the function of `tuning.transfer_head`."""
+    return run(context, SUBJECTS["transfer_head"](context.plan))
+
+
 def run(context: Context, subject: Subject) -> list[Section]:
     """Searches, trains the winner again, and returns the report's sections.
 
@@ -51,11 +56,20 @@ def run(context: Context, subject: Subject) -> list[Section]:
         subject: What is searched.
     """
     dataset, parts = context.images
+    # Before other processes need it, too: what takes time to compute is kept for them.
+    material = prepare(
+        context.plan,
+        subject,
+        dataset,
+        parts,
+        data_dir=context.data_dir,
+        console=context.console,
+    )
     alone = not distribution.has_chief_oracle() and context.jobs == 1
     if distribution.has_chief_oracle():
         # Of several machines: serves the workers there. What they found is in the folder then.
         shared = {"processes": context.jobs}
-        search(context.plan, subject, dataset, parts, context.folder, context.console, **shared)
+        search(context.plan, material, context.folder, context.console, **shared)
         for name in jobs.VARIABLES:
             del os.environ[name]
     elif context.jobs > 1:
@@ -65,7 +79,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
     started = time.perf_counter()
-    outcomes = search(context.plan, subject, dataset, parts, context.folder, context.console)
+    outcomes = search(context.plan, material, context.folder, context.console)
     if alone:
         # Trained before a kill; of several processes the time has been waited for.
         trained = sum(outcome.seconds for outcome in outcomes)
@@ -75,7 +89,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
     context.say(wording.sentence(ranking, subject.words))
     winner, failure = None, None
     try:
-        winner = retrain(context, subject, ranking) if ranking.trials else None
+        winner = retrain(context, subject, ranking, material) if ranking.trials else None
     except FloatingPointError as error:
         # What the search found stands without it.
         failure = Section(title="The winner on the test set", text=[f"Training it failed: {error}"])
@@ -94,9 +108,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
 
 def search(
     plan: Search,
-    subject: Subject,
-    dataset: Dataset,
-    parts: Splits,
+    material: Material,
     folder: Path,
     console: Console,
     *,
@@ -106,9 +118,7 @@ def search(
 
     Args:
         plan: How to search.
-        subject: What.
-        dataset: The images.
-        parts: Their division; the test part is not looked at.
+        material: What; its test part is not looked at.
         folder: The run folder.
         console: Where to say what is going on.
         processes: How many processes share the search.
@@ -116,7 +126,8 @@ def search(
     Returns:
         All trials; where the process serves as KerasTuner's chief, those known to it: none.
     """
-    training = plan.fitted(len(parts.train))
+    train, validation = material.train, material.validation
+    training = plan.fitted(len(train))
     oracle = make_oracle(
         plan.algorithm,
         objective=plan.objective,
@@ -126,11 +137,11 @@ def search(
     )
 
     def callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
-        return [RichProgress(console, title, len(parts.train), batch_size)]
+        return [RichProgress(console, title, len(train), batch_size)]
 
     tuner = PackedTuner(
         oracle,
-        make_hypermodel(plan, subject, dataset, parts.train, training),
+        material.hypermodel(train, training),
         seeds=plan.seeds,
         seed=plan.seed,
         keep=plan.keep,
@@ -141,10 +152,10 @@ def search(
         project_name=PROJECT,
     )
     tuner.search(
-        parts.train.images,
-        parts.train.labels,
+        train.images,
+        train.labels,
         epochs=training.epochs,
         batch_size=training.batch_size,
-        validation_data=(parts.validation.images, parts.validation.labels),
+        validation_data=(validation.images, validation.labels),
     )
     return [] if distribution.has_chief_oracle() else tuner.outcomes

@@ -2,15 +2,9 @@
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.training.settings import Training
-from kerasdl.tuning.plan import Search
-from kerasdl.tuning.wording import Words
-
-if TYPE_CHECKING:
-    from kerasdl.tuning.hypermodels import NetworkModel
+from kerasdl.tuning.wording import Words, value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,12 +16,14 @@ class Subject:
         settings: Its settings, those of the space left out.
         words: What trials are called.
         axis: The hyper-parameters with a value curve of their own.
+        frozen: Whether the network is a head on a frozen base, trained on features of it.
     """
 
     network: str
     settings: Mapping[str, Any]
     words: Words
     axis: tuple[str, ...]
+    frozen: bool = False
 
     @property
     def key(self) -> str | None:
@@ -87,34 +83,43 @@ def searched(plan: Any) -> Subject:
     )
 
 
+def _head(values: Mapping[str, Any]) -> str:
+    layers = int(values["depth"])
+    parts = ["a linear head" if not layers else "-".join([str(values["width"])] * layers)]
+    parts += [f"dropout {value(values['dropout'])}"] if values["dropout"] else []
+    parts += [f"L2 {value(values['l2'])}"] if values["l2"] else []
+    return f"{', '.join(parts)}, rate {value(values['learning_rate'])}"
+
+
+def heads(plan: Any) -> Subject:
+    """Returns the subject of `tuning.transfer_head`."""
+    names = {
+        "depth": "Hidden layers",
+        "width": "Hidden width",
+        "dropout": "Dropout",
+        "l2": "L2 penalty",
+        "learning_rate": "Learning rate",
+    }
+    return Subject(
+        network="transfer",
+        settings={
+            "base": plan.transfer,
+            "weights": plan.weights,
+            "weights_sha256": plan.weights_sha256,
+            "size": plan.size,
+            "features": plan.features,
+            "pooling": plan.pooling,
+        },
+        words=Words(noun="head", plural="heads", labels=names, describe=_head),
+        axis=tuple(names),
+        frozen=True,
+    )
+
+
 SUBJECTS: Mapping[str, Callable[[Any], Subject]] = {
     "mnist_width": lambda plan: WIDTH,
     "regularization": regularisers,
     "search": searched,
+    "transfer_head": heads,
 }
 """What each command searches, by its name and from its recipe."""
-
-
-def make_hypermodel(
-    plan: Search, subject: Subject, dataset: Dataset, train: Examples, training: Training
-) -> "NetworkModel":
-    """Returns the network of a subject, its settings and training open to a search.
-
-    Args:
-        plan: How it is searched.
-        subject: What is searched.
-        dataset: The images.
-        train: The part that is trained on.
-        training: How.
-    """
-    from kerasdl.tuning.hypermodels import NetworkModel
-
-    return NetworkModel(
-        subject.network,
-        dataset,
-        train,
-        settings=subject.settings,
-        training=training,
-        precision=plan.precision,
-        space=plan.changes,
-    )

@@ -1,51 +1,48 @@
 """The winner of a search, trained again on all images that are not the test's."""
 
-from functools import partial
+import functools
 from typing import Any
 
 import keras
 import keras_tuner
 import msgspec
-import numpy as np
 
 from kerasdl import files
-from kerasdl.datasets.dataset import Examples
 from kerasdl.evaluation import metrics
 from kerasdl.studies.experiment import Context
 from kerasdl.training.ending import StopAfter
 from kerasdl.training.engine import Engine
 from kerasdl.training.progress import RichProgress
 from kerasdl.training.settings import Training
+from kerasdl.tuning.material import Material
 from kerasdl.tuning.outcomes import Outcome
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.ranking import Ranking
 from kerasdl.tuning.report import Winner
-from kerasdl.tuning.subjects import Subject, make_hypermodel
+from kerasdl.tuning.subjects import Subject
 
 
-def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
+def retrain(context: Context, subject: Subject, ranking: Ranking, material: Material) -> Winner:
     """Trains the winner on training and validation images; scores it on the test images, once.
 
     Args:
         context: The experiment's; what is trained is kept in its memo and in models/.
         subject: What was searched.
         ranking: Its trials, at least one.
+        material: What it trained on.
 
     Raises:
         FloatingPointError: If its loss or weights became NaN or infinite.
     """
     plan: Search = context.plan
-    dataset, parts = context.images
     simplest = plan.winner == "simplest"
     trial = ranking.simplest(subject.key) if simplest else ranking.best
     values = trial.outcome.values
-    whole = Examples(
-        np.concatenate([parts.train.images, parts.validation.images]),
-        np.concatenate([parts.train.labels, parts.validation.labels]),
-    )
+    whole: Any = material.whole()
+    test = functools.cache(material.test)
     hp = keras_tuner.HyperParameters()
     hp.values = {name: one for name, one in values.items() if not name.startswith("tuner/")}
-    hypermodel = make_hypermodel(plan, subject, dataset, whole, plan.fitted(len(parts.train)))
+    hypermodel = material.hypermodel(whole, plan.fitted(len(material.train)))
     training = hypermodel.training(hp)
     epochs = _epochs(plan, trial.outcome, training)
     # Its patience has no validation images left to stop by.
@@ -63,17 +60,20 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
             engine.fit(whole, training, seed=seed, callbacks=[StopAfter(epochs), progress])
         finally:
             progress.close()
-        if seed == plan.seed:
-            with files.atomic_path(path) as temporary:
-                model.save(temporary)
-        accuracy = metrics.score(parts.test.labels, engine.predict(parts.test.images)).accuracy
+        accuracy = metrics.score(test().labels, engine.predict(test().images)).accuracy
         context.say(f"{title}: test accuracy {100 * accuracy:.2f} %")
-        return {"accuracy": accuracy, "parameters": model.count_params()}
+        found = {"accuracy": accuracy, "parameters": model.count_params(), "said": ""}
+        if seed == plan.seed:
+            finished = material.finish(model, hp)
+            with files.atomic_path(path) as temporary:
+                finished.model.save(temporary)
+            found["said"] = finished.said
+        return found
 
     results = []
     for number, seed in enumerate(range(plan.seed, plan.seed + plan.seeds), start=1):
         key = f"winner {sorted(values.items())}, seed {seed}"
-        results.append(context.memo(key, partial(train, seed, number)))
+        results.append(context.memo(key, functools.partial(train, seed, number)))
     noun = subject.words.noun
     return Winner(
         values=values,
@@ -83,6 +83,7 @@ def retrain(context: Context, subject: Subject, ranking: Ranking) -> Winner:
         epochs=epochs,
         parameters=int(results[0]["parameters"]),
         model=path.relative_to(context.folder).as_posix(),
+        said=results[0]["said"],
     )
 
 

@@ -20,8 +20,8 @@ from kerasdl.training.packed import Packed
 Floats = npt.NDArray[np.float32]
 
 SMALLEST = 1e-3
-"""The smallest deviation that is divided by, as a share of the features' usual one: a map that is
-nearly dead on the training images must not outshout the others on a test image."""
+"""Below this share of the features' usual deviation one counts as constant, and is left out: a map
+that is dead on the training images must not outshout the others when a test image wakes it up."""
 
 
 class Scaling(NamedTuple):
@@ -29,7 +29,7 @@ class Scaling(NamedTuple):
 
     Args:
         mean: float32 array (d,).
-        deviation: float32 array (d,), > 0.
+        deviation: float32 array (d,), > 0; infinite for what counts as constant.
     """
 
     mean: Floats
@@ -40,9 +40,10 @@ class Scaling(NamedTuple):
         """Returns that of an array (n, d) of floats."""
         values = np.asarray(features, np.float32)
         deviation = values.std(axis=0, dtype=np.float64)
-        usual = float(np.sqrt(np.mean(deviation**2))) or 1.0
-        floored = np.maximum(deviation, SMALLEST * usual).astype(np.float32)
-        return cls(values.mean(axis=0, dtype=np.float64).astype(np.float32), floored)
+        usual = np.sqrt(np.mean(deviation**2))
+        deviation[deviation <= SMALLEST * usual] = np.inf
+        mean = values.mean(axis=0, dtype=np.float64)
+        return cls(mean.astype(np.float32), deviation.astype(np.float32))
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
         """Returns features (n, d) scaled, float32."""

@@ -1,5 +1,6 @@
 """A base with all its cuts as outputs: one forward pass gives the features of every one of them."""
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -41,7 +42,7 @@ def tapped(
         ValueError: If there is no such layer, or its output is no map.
     """
     base = transfer.base_of(model)
-    bodies = [transfer.cut(base, f"up_to_{cut}", cut) for cut in cuts]
+    bodies = [_up_to(base, cut) for cut in cuts]
     pool = transfer.POOLINGS[pooling]
     pooled = [pool(name=f"pool{n}")(body.output) for n, body in enumerate(bodies, start=1)]
     together = layers.Concatenate(name="cuts")(pooled) if len(pooled) > 1 else pooled[0]
@@ -56,3 +57,15 @@ def tapped(
         taps[cut] = Tap(columns, (height, width, channels), cost)
         first += channels
     return keras.Model(model.input, whole(before, training=False), name="features"), taps
+
+
+def _up_to(base: keras.Model, cut: str) -> keras.Model:
+    known = {layer.name: layer for layer in base.layers}
+    if cut not in known or len(known[cut].output.shape) != 4:
+        near = difflib.get_close_matches(cut, known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near and near[0] != cut else ""
+        raise ValueError(
+            f"a cut is a layer of {base.name} that makes a map of features, e.g. one of the ends "
+            f"of its blocks (kerasdl.models.transfer.cuts). Received: {cut!r}.{hint}"
+        )
+    return keras.Model(base.input, known[cut].output, name=f"up_to_{cut}")
