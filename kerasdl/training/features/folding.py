@@ -49,6 +49,9 @@ def folded(model: keras.Model) -> keras.Model:
             config["dtype"] = layer.compute_dtype
         if id(layer) in enlarging:
             config["antialias"] = False
+        if "kernel_initializer" in config:
+            # The numbers come from the model: drawing random ones would take a second.
+            config["kernel_initializer"] = "zeros"
         copy = type(layer).from_config(config)
         copies.append((layer, copy))
         return copy
