@@ -180,6 +180,18 @@ def test_what_answers_otherwise_is_not_published(place, version, capsys, monkeyp
     assert {**before, version.parent: 0} == {**after, version.parent: 0}
 
 
+def test_what_cannot_be_loaded_is_not_published(tmp_path):
+    (tmp_path / "saved_model.pb").write_bytes(b"no graph")
+    images, labels = np.zeros((2, 12, 10, 3), np.uint8), np.zeros(2, np.int32)
+    logits = np.zeros((2, 3))
+    found, problems = gate.run(
+        tmp_path, ["saved_model"], images, labels, logits, temperature=1.0, mixed=False
+    )
+    assert found == []
+    (problem,) = problems
+    assert problem.startswith("what was written cannot be loaded: OSError: Cannot parse file")
+
+
 def refuse(capsys, *arguments):
     """Runs the command, which must fail at once, and returns its line."""
     capsys.readouterr()

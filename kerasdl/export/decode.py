@@ -6,6 +6,7 @@ over white, gray from colours by brightness and colours from gray by repetition,
 to the model's, antialiased.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.export import headers, orientation
@@ -42,6 +43,7 @@ def decode(contents: "tf.Tensor", shape: Shape, *, stretch: bool) -> "tf.Tensor"
             kind,
             {
                 headers.PNG: lambda: _decode_png(content),
+                headers.FEW_BITS_PNG: lambda: _decode_few_bits_png(content),
                 headers.JPEG: lambda: _decode_jpeg(content, number, 2 * max(shape[:2])),
                 headers.BMP: lambda: _decode_bmp(content, number),
             },
@@ -74,17 +76,20 @@ def fit(image: "tf.Tensor", shape: Shape, *, stretch: bool) -> "tf.Tensor":
 
     def scaled() -> "tf.Tensor":
         if stretch:
-            return _with_channels(_resize(image, (height, width)), shape)
-        own = tf.cast(tf.shape(image)[:2], tf.float64)
-        scale = tf.reduce_min((height, width) / own)
-        size = tf.clip_by_value(tf.cast(tf.round(scale * own), tf.int32), 1, (height, width))
-        return _with_border(_with_channels(_resize(image, size), shape), size, (height, width))
+            whole = _with_channels(_resize(image, (height, width)), shape)
+        else:
+            own = tf.cast(tf.shape(image)[:2], tf.float64)
+            scale = tf.reduce_min((height, width) / own)
+            size = tf.clip_by_value(tf.cast(tf.round(scale * own), tf.int32), 1, (height, width))
+            inner = _with_channels(_resize(image, size), shape)
+            whole = _with_border(inner, size, (height, width))
+        return tf.cast(whole, tf.uint8)
 
     def as_it_is() -> "tf.Tensor":
-        return _with_channels(tf.cast(image, tf.float64), shape)
+        return image if shape[2] == 3 else tf.cast(_with_channels(image, shape), tf.uint8)
 
     fits = tf.reduce_all(tf.equal(tf.shape(image)[:2], (height, width)))
-    return tf.ensure_shape(tf.cast(tf.cond(fits, as_it_is, scaled), tf.uint8), shape)
+    return tf.ensure_shape(tf.cond(fits, as_it_is, scaled), shape)
 
 
 def _with_channels(image: "tf.Tensor", shape: Shape) -> "tf.Tensor":
@@ -93,21 +98,26 @@ def _with_channels(image: "tf.Tensor", shape: Shape) -> "tf.Tensor":
 
     if shape[2] == 3:
         return image
-    gray = tf.reduce_sum(image * tf.constant(BRIGHTNESS, tf.float64), -1, keepdims=True)
-    return tf.round(gray)
+    weights = tf.constant(BRIGHTNESS, tf.float64)
+    return tf.round(tf.reduce_sum(tf.cast(image, tf.float64) * weights, -1, keepdims=True))
 
 
 def _decode_png(content: "tf.Tensor") -> "tf.Tensor":
     """Returns uint8 (h, w, 3); palettes become colours, 16 bits the upper 8."""
     import tensorflow as tf
 
-    def blended() -> "tf.Tensor":
-        image = tf.io.decode_png(content, channels=4)
-        opaque = tf.reduce_all(image[..., 3] == 255)
-        return tf.cond(opaque, lambda: image[..., :3], lambda: _over_white(image))
+    image = tf.io.decode_png(content, channels=4)
+    opaque = tf.reduce_all(image[..., 3] == 255)
+    return tf.cond(opaque, lambda: image[..., :3], lambda: _over_white(image))
 
-    opaque = headers.is_opaque_png(content)
-    return tf.cond(opaque, lambda: tf.io.decode_png(content, channels=3), blended)
+
+def _decode_few_bits_png(content: "tf.Tensor") -> "tf.Tensor":
+    """Returns the same of a PNG of 1, 2 or 4 bits per value."""
+    import tensorflow as tf
+
+    transparent = headers.may_be_transparent(content)
+    opaque = partial(tf.io.decode_png, content, channels=3)
+    return tf.cond(transparent, lambda: _decode_png(content), opaque)
 
 
 def _over_white(image: "tf.Tensor") -> "tf.Tensor":

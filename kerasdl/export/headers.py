@@ -16,7 +16,8 @@ MAX_PIXELS = 2**24
 MAX_SCANS = 64
 """Of a progressive JPEG, which has about ten. Each goes over all pixels again, in a few bytes."""
 
-PNG, JPEG, BMP = range(3)
+PNG, FEW_BITS_PNG, JPEG, BMP = range(4)
+"""Kinds of files; a PNG of fewer than 8 bits per value is decoded in another way."""
 
 _HEAD = 64
 _GRAY_PALETTE = b"".join(bytes((level, level, level, 0)) for level in range(256))
@@ -30,8 +31,8 @@ def check(contents: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
 
     Returns:
         The same bytes, which the graph hands on only after the checks, and their
-        formats, int32 (n,): PNG, JPEG or BMP. The graph ends with INVALID_ARGUMENT for
-        anything else, and for a PNG or BMP file of no or more than MAX_PIXELS pixels.
+        kinds, int32 (n,). The graph ends with INVALID_ARGUMENT for anything else than
+        PNG, JPEG and BMP, and for a PNG or BMP file of no or more than MAX_PIXELS pixels.
         A JPEG file's header has no fixed place: see `check_jpeg`; BMP files: `check_bmp`.
     """
     import tensorflow as tf
@@ -40,7 +41,8 @@ def check(contents: "tf.Tensor") -> tuple["tf.Tensor", "tf.Tensor"]:
     is_png = _begin(heads, b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     is_jpeg = _begin(heads, b"\xff\xd8\xff")
     is_bmp = _begin(heads, b"BM")
-    kinds = tf.where(is_png, PNG, tf.where(is_jpeg, JPEG, BMP))
+    pngs = tf.where(heads[:, 24] < 8, FEW_BITS_PNG, PNG)
+    kinds = tf.where(is_png, pngs, tf.where(is_jpeg, JPEG, BMP))
     height = tf.where(is_png, _big_endian(heads, 20), tf.abs(_signed(heads, 22)))
     width = tf.where(is_png, _big_endian(heads, 16), _signed(heads, 18))
     contents = _require(
@@ -99,19 +101,16 @@ def check_bmp(content: "tf.Tensor", number: "tf.Tensor") -> "tf.Tensor":
     return _require(plain[0], content, expected, "another", number=number)
 
 
-def is_opaque_png(content: "tf.Tensor") -> "tf.Tensor":
-    """Whether a PNG file of fewer than 8 bits per value has no transparency, bool scalar.
+def may_be_transparent(content: "tf.Tensor") -> "tf.Tensor":
+    """Whether a FEW_BITS_PNG may have transparency, bool scalar: whether it says `tRNS`.
 
-    Asked for an alpha channel, TensorFlow 2.21's decoder gives such an image an alpha of
-    2**bits - 1 instead of 255.
+    Asked for an alpha channel, TensorFlow 2.21's decoder gives such an image without
+    transparency an alpha of 2**bits - 1 instead of 255.
 
     Args:
         content: string scalar.
     """
-    import tensorflow as tf
-
-    depth = _heads(content[tf.newaxis])[0, 24]
-    return (depth < 8) & (_count(content, b"tRNS") == 0)
+    return _count(content, b"tRNS") > 0
 
 
 def _count(content: "tf.Tensor", pattern: bytes) -> "tf.Tensor":
