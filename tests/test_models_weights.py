@@ -319,6 +319,13 @@ def test_links_are_not_followed(link, name, damaged, others):
     refused(others, path, f"{place} is a link to elsewhere .*{type(link).__name__}")
 
 
+def test_names_are_not_shown_as_a_terminal_would_obey_them(damaged, others):
+    path, file = damaged()
+    with file:
+        file["layers/\x1b[31m\nx"] = h5py.SoftLink("/layers")
+    refused(others, path, r"layers/\?\[31m\?x is a link")
+
+
 def test_virtual_datasets_are_not_followed(damaged, others):
     path, file = damaged()
     with file:

@@ -132,11 +132,15 @@ class File:
                 value.decode("utf-8", "replace") if isinstance(value, bytes) else value
                 for value in values
             ]
+            if len(found) > MAX_OBJECTS:
+                raise self.error(f"the attributes {attribute} of /{group} list too many names")
         return found
 
     def error(self, reason: str) -> ValueError:
         """Returns the error to raise where the file is not what it should be."""
-        return ValueError(f"{self.path} is not read: {reason}")
+        # Names in the file are part of it, and may hold what a terminal would obey.
+        shown = "".join(letter if letter.isprintable() else "?" for letter in reason)
+        return ValueError(f"{self.path} is not read: {shown}")
 
 
 @contextmanager

@@ -81,6 +81,7 @@ def _imagenet(base: bases.Base, folders: Iterable[str | os.PathLike[str]], downl
         # Keras raises a bare Exception where the network fails.
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            reason = reason.removeprefix(f"URL fetch failure on {base.url}: ")
     first = places[0] if places else f"the folder weights/ in the one that {DATA_VARIABLE} names"
     raise FileNotFoundError(
         f"no ImageNet weights of {base.title} here, and {base.url} was not fetched: {reason}. "
