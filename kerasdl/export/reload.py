@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     folder, work = map(Path, arguments)
     images = np.load(work / "images.npy")
     problems, seconds = [], {}
-    for name, open_format in _OPEN.items():
+    for name, open_format in OPEN.items():
         if name != SAVED_MODEL and not (folder / name).is_dir():
             continue
         predict, found = open_format(folder, images)
@@ -128,12 +128,14 @@ def _open_openvino(folder: Path, images: Any) -> "tuple[Predict, list[str]]":
     return lambda batch: compiled(batch)[0], []
 
 
-_OPEN: dict[str, Callable[..., Any]] = {
+OPEN: dict[str, Callable[..., Any]] = {
     SAVED_MODEL: _open_saved_model,
     "onnx": _open_onnx,
     "litert": _open_litert,
     "openvino": _open_openvino,
 }
+"""Of each format, what opens it: from a version's folder and some images to a function that
+answers images, and what was found wrong meanwhile."""
 
 
 if __name__ == "__main__":
