@@ -78,6 +78,14 @@ BODIES = {
         lambda x: layers.BatchNormalization()(layers.DepthwiseConv2D(3, depth_multiplier=2)(x)),
         0,
     ),
+    "a group for each channel": (
+        lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=3)(x)),
+        0,
+    ),
+    "groups of two channels": (
+        lambda x: layers.BatchNormalization()(layers.Conv2D(6, 3, groups=2)(layers.Dense(4)(x))),
+        0,
+    ),
     "dense": (lambda x: layers.BatchNormalization()(layers.Dense(4)(x)), 0),
     "model inside": (inner, 0),
     "sequential inside": (sequential, 0),
@@ -111,6 +119,14 @@ def test_folding_keeps_the_function(name):
         weight.assign(np.zeros(weight.shape))
     for weight, old in zip(model.weights, before, strict=True):
         np.testing.assert_array_equal(weight.numpy(), old)
+
+
+def test_a_group_for_each_channel_becomes_a_depthwise_convolution():
+    kinds = [
+        type(folded(built(BODIES[name][0])).layers[-3])
+        for name in ("a group for each channel", "groups of two channels")
+    ]
+    assert kinds == [layers.DepthwiseConv2D, layers.Conv2D]
 
 
 @pytest.mark.parametrize(("size", "smooths"), [(16, False), (8, False), (5, True)])
