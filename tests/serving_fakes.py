@@ -307,10 +307,15 @@ def models_folder(tmp_path_factory):
             assert time.monotonic() < end, "the models were not made"
             time.sleep(0.1)
         return folder
+    write_models(folder)
+    return folder
+
+
+def write_models(folder):
+    """Writes all of these models into a folder, in a process of its own."""
     subprocess.run(
         [sys.executable, __file__, str(folder)], check=True, capture_output=True, timeout=120
     )
-    return folder
 
 
 def main():

@@ -1,6 +1,7 @@
 """The end of a server, its start with bad options, and clients that leave."""
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -10,11 +11,13 @@ import time
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 from serving_fakes import Server, models_folder, serving
 
 from kerasdl.serving import __main__ as command
 from kerasdl.serving import static
+from kerasdl.serving.options import Options
 
 SLOW = {"signature_name": "slow", "instances": [{"x": [2.0], "turns": [4000]}]}
 
@@ -34,17 +37,12 @@ def certificate(tmp_path_factory):
         pytest.skip("openssl is not installed: no certificate to test with")
     where = tmp_path_factory.mktemp("tls")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + [
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ]
-        + ["-keyout", where / "key.pem", "-out", where / "certificate.pem"],
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
+            *("-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", where / "key.pem", "-out", where / "certificate.pem"),
+        ],
         check=True,
         capture_output=True,
     )
@@ -174,10 +172,18 @@ def test_the_pages_files_are_read_once_with_their_types(tmp_path):
     assert dict(static.HEADERS)[b"content-security-policy"].startswith(b"default-src 'none'")
 
 
-def test_the_options_table_is_the_code(tmp_path):
-    """docs/serving.md names every option with its default."""
-    from kerasdl.serving.options import Options
-
+def test_the_options_table_is_the_code():
     text = (Path(__file__).parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
-    for name in Options.__struct_fields__:
-        assert f"`--{name.replace('_', '-')}`" in text
+    rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([^|]+) \|", text, re.M))
+    assert {name: default.strip() for name, default in rows.items()} == {
+        field.name.replace("_", "-"): shown(field.default)
+        for field in msgspec.structs.fields(Options)
+    }
+
+
+def shown(value):
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value in ("", ()) else str(value)

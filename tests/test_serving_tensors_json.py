@@ -1,6 +1,7 @@
 """The fast and the exact way from JSON to arrays agree; answers go back to the same values."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -18,9 +19,9 @@ def specs(*names):
     return {f"in{i}": Spec(f"in{i}", NUMBERS[name], None) for i, name in enumerate(names)}
 
 
-def read(text, wanted):
-    document, literals = limits.parse_json(text)
-    return tensors_json.read_inputs(document, wanted, literals)
+def read(body, wanted):
+    document, text = limits.parse_json(body)
+    return tensors_json.read_inputs(document, wanted, text)
 
 
 def outcome(call, *arguments):
@@ -144,6 +145,22 @@ def test_json_that_would_fill_the_memory_is_refused_unparsed():
         with pytest.raises(Failure, match="too many lists or values") as caught:
             limits.parse_json(body)
         assert caught.value.http == 413
+
+
+def test_what_is_wrong_with_a_large_request_is_not_searched_for():
+    for values in (b"1.5," * 10**6 + b'"x"', b"[1]," * 10**5 + b"[1,2]", b"true," * 10**5 + b"1"):
+        body = b'{"instances":[' + values + b"]}"
+        began = time.perf_counter()
+        with pytest.raises(Failure, match="are not a regular array"):
+            read(body, specs("float"))
+        assert time.perf_counter() - began < 5
+
+
+def test_large_requests_of_every_kind_take_the_fast_way():
+    for name, value in (("bool", "true"), ("string", '["a"]'), ("uint8", "7"), ("int64", "[[1]]")):
+        body = '{"nothing": null, "inputs":[' + ",".join([value] * 10**5) + "]}"
+        arrays, _ = read(body.encode(), specs(name))
+        assert arrays["in0"].shape[0] == 10**5
 
 
 def test_padding_of_base64_may_be_left_out():

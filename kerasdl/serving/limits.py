@@ -4,7 +4,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -163,14 +163,26 @@ def _gunzip(body: bytes, most: int) -> bytes:
     raise invalid(f"the body's gzip has more than {_MEMBERS} members")
 
 
-def parse_json(body: bytes) -> tuple[dict[str, Any], bool]:
+class Text(NamedTuple):
+    """What is known of a JSON text.
+
+    Args:
+        size: Its bytes.
+        literals: Whether true, false or null may occur in it.
+    """
+
+    size: int
+    literals: bool
+
+
+def parse_json(body: bytes) -> tuple[dict[str, Any], Text]:
     """Parses a request's JSON; NaN, Infinity and -Infinity are numbers.
 
     Args:
         body: The text, at most 1024 levels deep.
 
     Returns:
-        The object, and whether true, false or null may occur in it.
+        The object, and what is known of its text.
 
     Raises:
         Failure: If it is no JSON object, or would take too much memory.
@@ -194,7 +206,8 @@ def parse_json(body: bytes) -> tuple[dict[str, Any], bool]:
         from kerasdl.serving.exact_json import quoted
 
         raise invalid(f"JSON Value: {quoted(document)} Is not object")
-    return document, any(word in body for word in (b"true", b"false", b"null"))
+    literals = any(word in body for word in (b"true", b"false", b"null"))
+    return document, Text(len(body), literals)
 
 
 def _parse_with_nan(body: bytes, error: orjson.JSONDecodeError) -> Any:

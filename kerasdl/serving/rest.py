@@ -26,7 +26,7 @@ async def predict(server: Server, route: Route, body: bytes, deadline: float) ->
     Raises:
         Failure: If anything is wrong with it.
     """
-    document, literals = parse_json(body)
+    document, text = parse_json(body)
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise invalid(
@@ -39,7 +39,7 @@ async def predict(server: Server, route: Route, body: bytes, deadline: float) ->
     signature = servable.signature(name)
     if not signature.inputs:
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
-    inputs, form = tensors_json.read_inputs(document, signature.inputs, literals)
+    inputs, form = tensors_json.read_inputs(document, signature.inputs, text)
     del document, body
     answer = await server.run(servable, signature, inputs, deadline)
     return answers_json.write_outputs(answer.outputs, form)
