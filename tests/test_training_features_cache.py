@@ -192,6 +192,29 @@ def test_a_full_disk_is_said_before_anything_is_computed(cache, monkeypatch):
     assert list(cache.folder.iterdir()) == []
 
 
+def test_a_disk_that_gets_full_meanwhile_leaves_nothing(run_python, tmp_path):
+    program = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from kerasdl.training.features.cache import FeatureCache
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+rows = np.zeros((1000, 10), np.float32)
+cache = FeatureCache(Path(sys.argv[1]))
+blocks = (rows[first : first + 100] for first in range(0, 1000, 100))
+try:
+    cache.get({}, "float32", rows.shape, lambda first: blocks)
+except OSError as error:
+    print(error)
+"""
+    pytest.importorskip("resource")  # not on Windows
+    done = run_python("-c", program, tmp_path)
+    assert str(tmp_path) in done.stdout, done.stderr
+    assert "too large" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_features_beyond_the_limit_are_refused_before_anything_is_computed(cache):
     cache.limit = 200
     source = Source()

@@ -206,8 +206,10 @@ class FeatureCache:
     def _taken(self, part: Path) -> Iterator[IO[bytes]]:
         """Opens the unfinished file for this process alone, waiting for another that writes it."""
         while True:
-            # Made when missing, never emptied: another process may be writing it.
-            with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT, 0o666), "r+b") as file:
+            # Made when missing, never emptied: another process may be writing it. Unbuffered,
+            # or closing it would try once more to write what a full disk has refused.
+            handle = os.open(part, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+            with os.fdopen(handle, "r+b", buffering=0) as file:
                 if not locking.take(file, wait=False):
                     self._notify("Another process computes these features: waiting for it.")
                     locking.take(file, wait=True)

@@ -28,7 +28,7 @@ class Unfinished:
     """Rows that are being written.
 
     Args:
-        file: `<name>.part`, open for reading and writing and locked.
+        file: `<name>.part`, open for reading and writing, unbuffered, and locked.
         path: Where it is.
         header: What it will be.
     """
@@ -49,19 +49,20 @@ class Unfinished:
         """
         # As bytes: hashlib and files know no bfloat16.
         content = np.ascontiguousarray(rows).view(np.uint8).data
-        self._file.write(content)
-        self._file.flush()
         self._digest.update(content)
         self.rows += len(rows)
-        with self._log.open("ab") as log:
-            log.write(f"{self.rows} {self._digest.hexdigest()}\n".encode())
+        try:
+            self._write(content)
+            with self._log.open("ab") as log:
+                log.write(f"{self.rows} {self._digest.hexdigest()}\n".encode())
+        except OSError as error:  # which names no file
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def finish(self, target: Path) -> str:
         """Gives the file its checksum and its name; returns the checksum."""
         digest = self._digest.hexdigest()
         self._file.seek(0)
-        self._file.write(first_line(digest))
-        self._file.flush()
+        self._write(first_line(digest))
         os.fsync(self._file.fileno())
         os.replace(self._path, target)
         files.fsync_directory(target.parent)
@@ -72,6 +73,12 @@ class Unfinished:
         """Removes what is there."""
         self._path.unlink(missing_ok=True)
         self._log.unlink(missing_ok=True)
+
+    def _write(self, content: bytes | memoryview) -> None:
+        """Writes all of the content, which an unbuffered file may take in parts."""
+        rest = memoryview(content).cast("B")
+        while rest:
+            rest = rest[self._file.write(rest) :]
 
     def _resume(self) -> None:
         """Finds how far the file can be believed, and cuts off what follows."""
@@ -88,8 +95,7 @@ class Unfinished:
         if self.rows == 0:
             self._file.truncate(0)
             self._file.seek(0)
-            self._file.write(begin)
-            self._file.flush()
+            self._write(begin)
         end = self._header.start + self.rows * self._header.row_bytes
         self._file.truncate(end)
         self._file.seek(end)
