@@ -123,6 +123,8 @@ FAST = {
     "import": ("-c", "import kerasdl"),
     "--help": ("-m", "kerasdl.apps.svhn", "--help"),
     "models": ("-m", "kerasdl.apps.svhn", "--models", "lenet"),
+    "transfer": ("-m", "kerasdl.apps.svhn", "--transfer", "vgg17"),
+    "weights": ("-m", "kerasdl.apps.svhn", "--transfer", "vgg16", "--weights", "nowhere"),
     "recipe": ("-m", "kerasdl.apps.svhn", "--set", "training.lenet5.epoch=3"),
     "cli": ("-m", "kerasdl", "--help"),
     "datasets": ("-m", "kerasdl.datasets", "--help"),

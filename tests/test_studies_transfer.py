@@ -39,7 +39,7 @@ def study(tmp_path, examples, weights, one_cache, monkeypatch):
 
 
 def weights_of(model):
-    return {one.path: keras.ops.convert_to_numpy(one.value) for one in model.variables}
+    return {one.path: keras.ops.convert_to_numpy(one.value) for one in model.weights}
 
 
 def changed(before, model):
@@ -116,53 +116,38 @@ class KillIn(keras.callbacks.Callback):
             raise Killed
 
 
-ARMS = ["--arms", "finetuned", "--unfreeze", LAYER, *SECOND]
-
-
-@pytest.fixture
-def tuned(study, tmp_path):
-    found = study(*ARMS, "--dropout", "0.2")
-    fitted = found.fit(f"{BASE}-finetuned", 0, "undisturbed")
-    return found, fitted
+ARMS = ["--arms", "frozen,finetuned", "--unfreeze", LAYER, "--dropout", "0.2", *SECOND]
+TUNED = f"{BASE}-finetuned"
 
 
 def test_the_second_phase_moves_the_base_from_a_layer_on_and_goes_on_from_any_kill(
-    tuned, study, original, tmp_path
+    study, original, tmp_path
 ):
-    _, whole = tuned
-    history = whole.model.history
-    assert history.epoch == [0, 1, 2, 3, 4]
-    assert {len(values) for values in history.history.values()} == {5}
-    moved = changed(original, whole.model)
-    base = transfer.base_of(whole.model)
-    names = [layer.name for layer in base.layers]
-    above = {v.path for layer in base.layers[names.index(LAYER) :] for v in layer.weights}
-    statistics = {path for path in above if "moving" in path}
-    # BatchNorm keeps its statistics where it trains, too.
-    assert moved == above - statistics
-    reference = weights_of(whole.model)
-    for number, epoch in enumerate((1, 4)):  # one in each phase
-        again = study(*ARMS, "--dropout", "0.2", folder=tmp_path / f"killed{number}", seconds=0.0)
-        store = again._checkpoints(f"{BASE}-finetuned", 0)
-        with pytest.raises(Killed):
-            again.fit(f"{BASE}-finetuned", 0, "killed", [KillIn(epoch)], store)
-        assert (store.beside("finetuning").latest() is not None) == (epoch == 4)
-        fitted = again.fit(f"{BASE}-finetuned", 0, "continued", checkpoints=store)
-        for path, value in weights_of(fitted.model).items():
-            np.testing.assert_array_equal(value, reference[path], err_msg=path)
-        assert fitted.model.history.history == history.history
-
-
-def test_the_arms_have_checkpoints_on_their_way_and_none_in_the_end(study):
-    found = study("--arms", "frozen,finetuned", *SECOND, "--epochs", "1", seconds=0.0)
-    result = found.run()
-    assert [run.model for run in result.runs] == [f"{BASE}-frozen", f"{BASE}-finetuned"]
-    assert [run.epochs for run in result.runs] == [1, 3]
-    assert result.runs[0].trained_parameters < result.runs[1].trained_parameters
-    assert result.runs[1].trained_parameters == result.runs[1].parameters
+    found = study(*ARMS, seconds=0.0)
+    frozen, tuned = found.run().runs
+    assert (frozen.epochs, tuned.epochs) == (3, 5)
+    assert {len(values) for values in tuned.history.values()} == {5}
+    assert frozen.trained_parameters < tuned.trained_parameters < tuned.parameters
     assert not (found.folder / "checkpoints").exists()
-    again = study("--arms", "frozen,finetuned", *SECOND, "--epochs", "1")
-    assert again.run().runs == result.runs
+    whole = keras.saving.load_model(found.folder / "models" / f"{TUNED}-seed0.keras")
+    layers = transfer.base_of(whole).layers
+    first = [layer.name for layer in layers].index(LAYER)
+    above = {weight.path for layer in layers[first:] for weight in layer.weights}
+    # BatchNorm keeps its statistics where it trains, too.
+    assert changed(original, whole) == {path for path in above if "moving" not in path}
+    # Killed once in each phase.
+    killed = study(*ARMS, folder=tmp_path / "killed", seconds=0.0)
+    store, second = killed._checkpoints(TUNED, 0)
+    for epoch in (1, 4):
+        with pytest.raises(Killed):
+            killed.fit(TUNED, 0, "killed", [KillIn(epoch)], store)
+        assert store.latest().epoch == min(epoch, 3)
+        assert (second.latest() is None) == (epoch < 3)
+    fitted = killed.fit(TUNED, 0, "continued", checkpoints=store)
+    assert fitted.model.history.history == tuned.history
+    expected = weights_of(whole)
+    for path, value in weights_of(fitted.model).items():
+        np.testing.assert_array_equal(value, expected[path], err_msg=path)
 
 
 def test_other_weights_than_the_recipes_are_refused(study, tmp_path):
@@ -186,6 +171,14 @@ def test_a_layer_that_does_not_exist_is_named_before_anything_is_trained(
     assert not list(tmp_path.rglob("results.json"))
 
 
+def test_rates_are_tested_on_features(study):
+    from kerasdl.studies.find_lr import find_lr
+
+    found = study()
+    find_lr(found)
+    assert (found.folder / "find_lr" / f"{BASE}-frozen.csv").is_file()
+
+
 def test_wrong_features_end_in_an_error(study, monkeypatch):
     found = study()
     real, test = CachedBase.of, found.splits.test.images
@@ -197,7 +190,7 @@ def test_wrong_features_end_in_an_error(study, monkeypatch):
 
 
 def test_views_are_seen_in_turn(study):
-    found = study("--views", "3", "--shift", "2", "--epochs", "2")
+    found = study("--views", "2", "--shift", "2", "--epochs", "2")
     begun = found.fit(f"{BASE}-frozen", 0, "views")
     assert begun.model.history.epoch == [0, 1]
     order = epoch_order(50, 7, 4)

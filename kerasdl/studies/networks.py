@@ -207,12 +207,13 @@ class Study:
         from kerasdl.studies.scoring import score
 
         title = f"{name}, seed {seed} ({place})"
-        checkpoints = self._checkpoints(name, seed)
-        found = None if checkpoints is None else checkpoints.latest()
-        if found is not None:
-            self.say(f"{title}: goes on after epoch {found.epoch}, step {found.step} of the next")
-        callbacks = self.logs.callbacks(name, seed, continued=found is not None)
-        engine = self.fit(name, seed, title, callbacks, checkpoints)
+        stores = self._checkpoints(name, seed)
+        found = [store.latest() for store in stores]
+        if found and found[0] is not None:
+            place = f"epoch {found[0].epoch}, step {found[0].step} of the next"
+            self.say(f"{title}: goes on after {place}")
+        callbacks = self.logs.callbacks(name, seed, continued=any(found))
+        engine = self.fit(name, seed, title, callbacks, stores[0] if stores else None)
         if not self.folder.is_dir():  # writing would make it anew, without what was in it
             raise FileNotFoundError(
                 f"the run folder {self.folder} was removed or renamed while {title} was trained"
@@ -233,17 +234,17 @@ class Study:
         )
         return run
 
-    def _checkpoints(self, name: str, seed: int) -> Any:
-        """Returns where the training of a model is saved on its way, or None."""
+    def _checkpoints(self, name: str, seed: int) -> list[Any]:
+        """Returns where the phases of a model's training are saved on their way, if anywhere."""
         import keras
 
         from kerasdl.training.checkpoint import CheckpointStore
 
         if keras.backend.backend() != "tensorflow":
-            return None  # Model.fit goes on with whole runs only
+            return []  # Model.fit goes on with whole runs only
         # The number of workers is left out: another number may go on with the training.
         machine = msgspec.structs.replace(self.record.environment, strategy="")
-        return CheckpointStore(
+        first = CheckpointStore(
             self.folder / "checkpoints" / f"{name}-seed{seed}",
             {
                 "model": name,
@@ -257,6 +258,9 @@ class Study:
             seconds=self.checkpoint_seconds,
             notify=self.say,
         )
+        how = self.plan.transfer.get(name)
+        tuned = how is not None and how.arm == "finetuned"
+        return [first, first.beside(SECOND)] if tuned else [first]
 
     def say(self, text: str) -> None:
         """Prints a line."""
@@ -269,11 +273,8 @@ class Study:
 
     def _conclude(self, run: record.Run) -> None:
         """Does what is left when a run is in the record; once more, it does nothing."""
-        checkpoints = self._checkpoints(run.model, run.seed)
-        if checkpoints is not None:
-            if run.model in self.plan.transfer:
-                checkpoints.beside(SECOND).clear()
-            checkpoints.clear()
+        for store in self._checkpoints(run.model, run.seed):
+            store.clear()
         self.logs.add_run(run)
 
     def _update(self, **changes: Any) -> None:

@@ -60,6 +60,8 @@ def _count_all(model: "keras.Model") -> int:
     base = transfer.base_of(model)
     whole, each = base.trainable, [layer.trainable for layer in base.layers]
     base.trainable = True
+    for layer in base.layers:
+        layer.trainable = True
     try:
         return costs.count_parameters(model).trainable
     finally:

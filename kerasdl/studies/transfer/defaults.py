@@ -5,14 +5,15 @@ import msgspec
 from kerasdl.studies.transfer.settings import AUGMENTATION, Transfer
 from kerasdl.training.settings import Training
 
-# On features a step takes a fraction of a millisecond, so that epochs are cheap.
+# MobileNet 0.75 on 10 000 images of CIFAR-10 at 96 pixels, validation, one seed: 80.6 %; with a
+# tenth of the decay 80.4 %, at three times the rate 79.1 %, at a third 79.3 %.
 _HEAD = Training(
-    epochs=30,
-    minimum_images=200_000,
+    epochs=20,
+    minimum_images=300_000,
     batch_size=128,
     optimizer="adamw",
     learning_rate=1e-3,
-    weight_decay=1e-2,
+    weight_decay=0.1,
     schedule="cosine",
     warmup=0.05,
 )
