@@ -129,6 +129,7 @@ def small_cnn(shape=(12, 10, 3), classes=3, seed=0):
     base = keras.Sequential(
         [
             keras.Input(shape),
+            keras.layers.Resizing(16, 14, antialias=True),
             keras.layers.Normalization(mean=[120.0] * shape[2], variance=[3000.0] * shape[2]),
             keras.layers.Conv2D(6, 3, activation="relu"),
         ],

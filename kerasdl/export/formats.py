@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasdl.export.precision import as_float32
+from kerasdl.export.precision import copy_as_float32
 
 if TYPE_CHECKING:
     import keras
@@ -71,9 +71,11 @@ def with_probabilities(model: "keras.Model", temperature: float) -> "keras.Model
     import keras
     import numpy as np
 
-    inner = _with_plain_constants(as_float32(model))
+    inner = _for_converters(copy_as_float32(model))
     inputs = keras.Input(inner.input_shape[1:], dtype="uint8", name="images")
-    logits = inner(keras.ops.cast(inputs, "float32"))
+    # Said, not left out: where nothing is said, a Resizing layer (Keras 3.15) makes the layers
+    # behind it train, and BatchNorm answers by the batch.
+    logits = inner(keras.ops.cast(inputs, "float32"), training=False)
     softmax = keras.layers.Softmax(dtype="float32")
     whole = keras.Model(inputs, {"probabilities": softmax(logits / temperature)}, name="served")
     # Keras's exporter to ONNX wants a model that was called.
@@ -81,12 +83,14 @@ def with_probabilities(model: "keras.Model", temperature: float) -> "keras.Model
     return whole
 
 
-def _with_plain_constants(model: "keras.Model") -> "keras.Model":
-    """Returns the model with arrays where layers keep tensors, such as the means of pixels.
+def _for_converters(model: "keras.Model") -> "keras.Model":
+    """Changes a model where converters fall short, so that it answers the same; returns it.
 
-    A tensor that was made outside of the graph is an input of the graph to the converters:
-    one that nobody would feed.
+    A tensor that a layer made outside of the graph, such as the means of pixels, would be an
+    input that nobody feeds: it becomes an array. Antialiased resizing is nothing that LiteRT
+    has: where images become larger there is nothing to smooth, and plain resizing does the same.
     """
+    import keras
     import numpy as np
     import tensorflow as tf
 
@@ -94,6 +98,10 @@ def _with_plain_constants(model: "keras.Model") -> "keras.Model":
         for name, value in list(vars(layer).items()):
             if isinstance(value, tf.Tensor):
                 setattr(layer, name, np.asarray(value))
+        if isinstance(layer, keras.layers.Resizing):
+            own, new = layer.input.shape[1:3], (layer.height, layer.width)
+            if all(before <= after for before, after in zip(own, new, strict=True)):
+                layer.antialias = False
     return model
 
 

@@ -21,10 +21,13 @@ def as_float32(model: "keras.Model") -> "keras.Model":
     Args:
         model: A model; it is returned as it is when it computes in float32 already.
     """
+    return model if computes_in_float32(model) else copy_as_float32(model)
+
+
+def copy_as_float32(model: "keras.Model") -> "keras.Model":
+    """Returns the same always as a copy, with layers and weights of its own."""
     import keras
 
-    if computes_in_float32(model):
-        return model
     config = _replaced(keras.saving.serialize_keras_object(model))
     copy: keras.Model = keras.saving.deserialize_keras_object(config, safe_mode=True)
     copy.set_weights(model.get_weights())
