@@ -114,7 +114,7 @@ def closed_loop(
             for number in numbers:
                 if time.perf_counter() >= end:
                     break
-                if not await _ask(connection, path, number, body, check, result):
+                if not await ask(connection, path, number, body, check, result):
                     break
             connection.close()
 
@@ -147,7 +147,7 @@ def open_loop(
 
         async def one(number: int, due: float) -> None:
             connection = free.pop() if free else Connection(port)
-            if await _ask(connection, path, number, body, check, result, due):
+            if await ask(connection, path, number, body, check, result, due):
                 free.append(connection)
 
         while due < began + seconds:
@@ -167,7 +167,7 @@ def open_loop(
     return result
 
 
-async def _ask(
+async def ask(
     connection: Connection,
     path: str,
     number: int,

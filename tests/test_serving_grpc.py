@@ -305,6 +305,9 @@ def test_health_needs_no_key(channel):
     for service in ("", "tensorflow.serving.PredictionService"):
         answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    watched = stub.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+    assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
+    watched.cancel()
     with pytest.raises(grpc.RpcError) as caught:
         stub.Check(health_pb2.HealthCheckRequest(service="other"), timeout=20)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND

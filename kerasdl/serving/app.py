@@ -99,7 +99,8 @@ def _start_tensorflow(threads: int) -> None:
     with quiet_start():
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if threads:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.constant(0.0)
     gc.collect()
     gc.freeze()

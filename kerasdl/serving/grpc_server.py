@@ -1,14 +1,11 @@
 """The gRPC port: TensorFlow Serving's services, and health, on the event loop."""
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
-from grpc_health.v1 import (  # type: ignore[import-untyped]
-    health,
-    health_pb2,
-    health_pb2_grpc,
-)
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
 from kerasdl.serving.grpc_services import ModelService, PredictionService
 from kerasdl.serving.prediction import Server
@@ -16,6 +13,8 @@ from kerasdl.serving.prediction import Server
 SERVICES = ("tensorflow.serving.PredictionService", "tensorflow.serving.ModelService")
 
 _LARGEST_ANSWER = 2**28
+_WATCHED = 0.2
+"""Seconds between two looks of who watches the health."""
 
 
 class GrpcServer:
@@ -24,17 +23,11 @@ class GrpcServer:
     Args:
         server: grpc.aio's.
         port: Where it listens.
-        health: The health service.
     """
 
-    def __init__(self, server: Any, port: int, health: Any) -> None:
+    def __init__(self, server: Any, port: int) -> None:
         self._server = server
-        self._health = health
         self.port = port
-
-    async def drain(self) -> None:
-        """Says that no new requests should come."""
-        await self._health.enter_graceful_shutdown()
 
     async def stop(self, seconds: float) -> None:
         """Refuses new requests, and waits that long for those that run."""
@@ -54,7 +47,6 @@ async def start(server: Server, key: str) -> GrpcServer:
     from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
     options = server.options
-    checking = Health(server)
     rpc = grpc.aio.server(
         interceptors=[KeyCheck(key)] if key else [],
         options=[
@@ -68,7 +60,7 @@ async def start(server: Server, key: str) -> GrpcServer:
         PredictionService(server), rpc
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(server), rpc)
-    health_pb2_grpc.add_HealthServicer_to_server(checking, rpc)
+    health_pb2_grpc.add_HealthServicer_to_server(Health(server), rpc)
     host = f"[{options.host}]" if ":" in options.host else options.host
     address = f"{host}:{options.grpc_port}"
     try:
@@ -83,28 +75,43 @@ async def start(server: Server, key: str) -> GrpcServer:
     except RuntimeError as error:
         raise OSError(f"--grpc-port {options.grpc_port} cannot be opened: {error}") from None
     await rpc.start()
-    return GrpcServer(rpc, port, checking)
+    return GrpcServer(rpc, port)
 
 
-class Health(health.aio.HealthServicer):  # type: ignore[misc]
-    """grpc.health.v1: the server's readiness, and that of each service.
+class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
+    """grpc.health.v1: what /readyz says, for the server and for each service.
 
     Args:
         server: What serves.
     """
 
     def __init__(self, server: Server) -> None:
-        super().__init__()
-        self._serving = server
+        self._server = server
 
     async def Check(self, request: Any, context: Any) -> Any:
-        """Answers with what /readyz says."""
+        """Answers once."""
         if request.service not in ("", *SERVICES):
             await context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        ready = self._serving.ready()
-        statuses = health_pb2.HealthCheckResponse.ServingStatus
-        status = statuses.SERVING if ready else statuses.NOT_SERVING
-        return health_pb2.HealthCheckResponse(status=status)
+        return self._status()
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        """Answers now and whenever it changes, until the server stops."""
+        told = None
+        while True:
+            status = self._status()
+            if request.service not in ("", *SERVICES):
+                status.status = status.SERVICE_UNKNOWN
+            if status != told:
+                await context.write(status)
+                told = status
+            if self._server.draining:
+                return
+            await asyncio.sleep(_WATCHED)
+
+    def _status(self) -> Any:
+        answer = health_pb2.HealthCheckResponse()
+        answer.status = answer.SERVING if self._server.ready() else answer.NOT_SERVING
+        return answer
 
 
 class KeyCheck(grpc.aio.ServerInterceptor):  # type: ignore[misc]

@@ -29,8 +29,8 @@ class Options(Struct, frozen=True, kw_only=True):
     ] = False
     queue: Annotated[
         _Positive,
-        Meta(description="most requests at once, more get 503 and Retry-After (256)"),
-    ] = 256
+        Meta(description="most requests at once, more get 503 and Retry-After (96)"),
+    ] = 96
     timeout: Annotated[
         Annotated[float, Meta(gt=0)],
         Meta(description="seconds until a request is answered with 504 (30)"),

@@ -1,7 +1,7 @@
 """What REST and gRPC have in common: from a target and inputs to outputs."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from kerasdl.serving.batching import Batcher
@@ -42,14 +42,16 @@ class Server:
         self.metrics = metrics
         self.draining = False
         """Whether the server was told to stop."""
+        self.watching: Callable[[], bool] = lambda: True
+        """Says whether new versions are still looked for."""
 
     def deadline(self) -> float:
         """Returns when a request that came now is given up, by `time.monotonic`."""
         return time.monotonic() + self.options.timeout
 
     def healthy(self) -> bool:
-        """Says whether requests can still be worked on: no worker is dead or stuck."""
-        return self.batcher.healthy(4 * self.options.timeout)
+        """Says whether all threads do their work: none is dead, no worker stuck."""
+        return self.watching() and self.batcher.healthy(4 * self.options.timeout)
 
     def ready(self) -> bool:
         """Says whether requests should be sent here."""

@@ -54,11 +54,11 @@ async def run(folder: Path, options: Options, key: str, listener: socket.socket)
     serving = await http.start(listener)
     rpc = await grpc_server.start(server, key)
     watcher.start()
+    server.watching = watcher.alive
     _announce(folder, options, listener.getsockname()[1], rpc.port)
     told = await stop.get()
     log.info("stopping (%s)", told.name)
     server.draining = True
-    await rpc.drain()
     if told == signal.SIGTERM:
         await asyncio.wait({asyncio.ensure_future(stop.get())}, timeout=options.drain_seconds)
     http.should_exit = True

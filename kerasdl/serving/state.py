@@ -11,15 +11,17 @@ from kerasdl.serving.metrics import escape
 from kerasdl.serving.models import AVAILABLE
 from kerasdl.serving.prediction import Server
 
+_ILL = "a thread is dead or stuck"
+
 
 def health(server: Server) -> tuple[bool, bytes]:
     """Returns whether the process does its work, and the body that says so.
 
-    It does not when a worker has died or has been in one call for four time-outs: then the
-    process should be started anew.
+    It does not when a thread has died, or a worker has been in one call for four time-outs:
+    then the process should be started anew.
     """
     good = server.healthy()
-    return good, answers_json.dumps({"status": "alive" if good else "a worker is stuck or dead"})
+    return good, answers_json.dumps({"status": "alive" if good else _ILL})
 
 
 def readiness(server: Server) -> tuple[bool, bytes]:
@@ -30,7 +32,7 @@ def readiness(server: Server) -> tuple[bool, bytes]:
     elif not server.models.loaded_once:
         status = "loading"
     elif not server.healthy():
-        status = "a worker is stuck or dead"
+        status = _ILL
     else:
         status = "ready" if good else "no model is served"
     unserved = server.models.unserved()

@@ -80,6 +80,8 @@ class Watcher:
                 self._look(first)
             except OSError as error:  # the folder cannot be read now: what is served stays
                 log.error("%s cannot be read: %s", self._folder, error)
+            except Exception:  # a fault of ours: said, and not the end of looking
+                log.exception("looking for versions failed")
             if first:
                 self._on_loop(self._ready)
                 first = False
