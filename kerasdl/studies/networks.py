@@ -244,6 +244,7 @@ class Study:
             return []  # Model.fit goes on with whole runs only
         # The number of workers is left out: another number may go on with the training.
         machine = msgspec.structs.replace(self.record.environment, strategy="")
+        how = self.plan.transfer.get(name)
         first = CheckpointStore(
             self.folder / "checkpoints" / f"{name}-seed{seed}",
             {
@@ -254,11 +255,11 @@ class Study:
                 "data": recipe.to_dict(self.plan.data),
                 "images": self.record.dataset.sha256,
                 "environment": msgspec.to_builtins(machine),
+                **({} if how is None else {"transfer": recipe.to_dict(how)}),
             },
             seconds=self.checkpoint_seconds,
             notify=self.say,
         )
-        how = self.plan.transfer.get(name)
         tuned = how is not None and how.arm == "finetuned"
         return [first, first.beside(SECOND)] if tuned else [first]
 

@@ -156,8 +156,7 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     if transferring.is_asked(options):
         models_of, trainings = transferring.arms_of(options, app.augmentation)
         # What else a preset has was chosen for its own networks.
-        kept: dict[str, Any] = {key: preset[key] for key in ("data", "seeds") if key in preset}
-        base = {"app": app.name, **kept, **models_of}
+        base = {"app": app.name, "data": preset["data"], **models_of}
         own = transferring.others(own)
     changes: dict[str, Any] = {}
     where = "the options"

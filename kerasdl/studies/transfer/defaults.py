@@ -15,13 +15,13 @@ _HEAD = Training(
     learning_rate=1e-3,
     weight_decay=0.1,
     schedule="cosine",
-    warmup=0.05,
+    warmup=0.1,
 )
 
 # VGG16 has no BatchNorm: from Glorot's first weights it leaves chance at a low rate only.
 _SCRATCH = Training(
-    epochs=30,
-    minimum_images=400_000,
+    epochs=20,
+    minimum_images=100_000,
     batch_size=64,
     optimizer="adamw",
     learning_rate=3e-4,
@@ -30,7 +30,10 @@ _SCRATCH = Training(
     warmup=0.1,
 )
 
-_PHASE_TWO = {"finetune_epochs": 5, "finetune_rate": 1e-4, "layer_decay": 0.8}
+# MobileNet 0.75 on 2 000 images of SVHN at 32 pixels, validation after five epochs, one seed: from
+# the head's 22.1 % to 35.9 % at a decay of 0.8, 40.9 % at 0.9, 44.5 % without; at three times the
+# rate 35.2 % at 0.8, and without decay what was learned is lost (20.3 %).
+_PHASE_TWO = {"finetune_epochs": 10, "finetune_rate": 1e-4, "layer_decay": 0.9}
 
 
 def transfer_of(arm: str, *, frozen_whole: bool, cached: bool, views: int) -> Transfer:
