@@ -195,7 +195,7 @@ def test_the_parts_make_the_whole_and_share_its_weights(build):
 def test_names_of_the_layers(build, frozen):
     names = [layer.name for layer in build(head=[8], dropout=0.3, shape=(40, 28, 1)).layers]
     assert names == ["pixels", "rgb", "resize", "divide", "center", "mobilenet_0_25", "pool",
-                     "drop0", "hidden1", "drop1", "logits"]  # fmt: skip
+                     "standardize", "drop0", "hidden1", "drop1", "logits"]  # fmt: skip
     assert frozen.get_layer("drop1").rate == 0.3
     assert frozen.get_layer("hidden2").units == 4
 

@@ -100,7 +100,7 @@ def transfer(
     if path is None:
         blocks.hasten_batch_norm(body)
     x = body(x)
-    x = POOLINGS[pooling](name="pool")(x)
+    x = standardized(POOLINGS[pooling](name="pool")(x))
     if dropout:
         x = layers.Dropout(dropout, name="drop0")(x)
     for number, units in enumerate(head, start=1):
@@ -111,6 +111,29 @@ def transfer(
     model = keras.Model(inputs, blocks.logits(x, num_classes), name="transfer")
     set_trainable(model, freeze)
     return model
+
+
+def standardized(features: keras.KerasTensor) -> keras.KerasTensor:
+    """Bring each feature to mean 0 and deviation 1, for a head to learn on.
+
+    Pooled features differ a thousandfold in scale, so that no rate suits all weights: on SVHN's
+    digits a head on MobileNet's came to 54 % without this. A BatchNorm without weights, as He et
+    al., "Masked Autoencoders Are Scalable Vision Learners", CVPR 2022, appendix A.1, use it for
+    linear probes.
+
+    Args:
+        features: (n, d).
+
+    Returns:
+        A tensor of the same shape.
+    """
+    return layers.BatchNormalization(
+        momentum=blocks.BATCH_NORM_MOMENTUM,
+        epsilon=blocks.BATCH_NORM_EPSILON,
+        center=False,
+        scale=False,
+        name="standardize",
+    )(features)
 
 
 def cut(whole: keras.Model, name: str, features: str, *, pretrained: bool = False) -> keras.Model:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
+from kerasdl.models.transfer import standardized
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.precision import policy, resolve
 from kerasdl.tuning.hypermodels import Searched
@@ -29,7 +30,8 @@ def make_head(
     """
     regularizer = keras.regularizers.L2(l2) if l2 else None
     features = keras.Input((inputs,), name="features")
-    x = layers.Dropout(dropout)(features) if dropout else features
+    x = standardized(features)
+    x = layers.Dropout(dropout)(x) if dropout else x
     for number, units in enumerate(head, start=1):
         x = layers.Dense(
             units,
