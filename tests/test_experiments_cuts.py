@@ -127,20 +127,27 @@ def test_one_pass_gives_what_each_cut_alone_gives(tmp_path):
     assert found.shape[1] == sum(tap.shape[2] for tap in taps.values())
 
 
-def test_the_scaling_is_folded_into_the_head():
+def test_the_scaling_becomes_that_of_the_whole_model():
     generator = np.random.default_rng(0)
-    features = (generator.normal(size=(50, 4)) * [1, 10, 0.1, 0] + [3, -20, 0.5, 7]).astype("f")
+    features = generator.normal(size=(50, 64)) * np.geomspace(0.2, 20, 64) + 3
+    features[:, 7] = 5  # a map that is dead on the images it was measured on
+    features = features.astype(np.float32)
     scaling = heads.Scaling.of(features)
     scaled = scaling(features)
-    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-4)
-    np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 1, 0], atol=1e-3)
-    kernel, bias = generator.normal(size=(4, 3)).astype("f"), np.arange(3, dtype="f")
-    plain = scaling.folded(kernel, bias)
-    np.testing.assert_allclose(features @ plain[0] + plain[1], scaled @ kernel + bias, atol=1e-4)
-    # A map that is dead on the images it was measured on has no say when it wakes up.
-    features[0, 3] += 5
-    assert scaling(features)[0, 3] == 0
-    assert not plain[0][3].any()
+    alive = np.arange(64) != 7
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled.std(axis=0)[alive], 1, atol=1e-3)
+    kernel, bias = generator.normal(size=(64, 3)).astype("f"), np.arange(3, dtype="f")
+    settings = {"base": fakes.BASE, "weights": "random", "freeze": "none"}
+    whole = transfer.transfer((32, 32, 1), 3, features="conv_pw_4_relu", **settings)
+    head = transfer.head_model(whole)
+    head.set_weights(scaling.of_model(kernel, bias))
+    found = head.predict(features, verbose=0)
+    np.testing.assert_allclose(found, scaled @ kernel + bias, rtol=1e-4, atol=1e-4)
+    # It has no say when it wakes up.
+    features[0, 7] += 9
+    assert scaling(features)[0, 7] == 0
+    np.testing.assert_array_equal(head.predict(features, verbose=0), found)
 
 
 def test_each_head_is_its_own_training():
@@ -239,7 +246,7 @@ def test_the_report_says_what_is_best_what_it_costs_and_what_a_larger_input_is_w
     results = Results(plan, planted(LEVELS))
     info = reporting_fakes.make(models=("lenet5",), seeds=1, images=20)[0].dataset
     context = types.SimpleNamespace(folder=tmp_path, info=info)
-    winner = {"test": [0.8] * 5, "model": "models/cut.keras", "parameters": 9, "compared": 64}
+    winner = {"test": [0.8] * 3, "model": "models/cut.keras", "parameters": 9, "compared": 64}
     winner |= {"difference": 1e-6, "weights_sha256": "a" * 64}
     best, on_test, every = report.sections(context, results, winner, {32: 1.5, 96: 0.0})
     assert best.text[0].startswith("middle at 96 pixels has the highest validation accuracy")

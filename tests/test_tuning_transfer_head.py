@@ -153,6 +153,23 @@ def test_a_head_on_other_features_is_refused(given):
         frozen.joined(frozen.model(), head.get_weights(), logits + 0.01, images)
 
 
+def test_features_are_kept_where_an_app_finds_them(given):
+    from kerasdl.models import weights
+    from kerasdl.studies.transfer.cached import CachedBase
+
+    dataset, cut = load(given[1]), {"features": "conv_pw_2_relu"}
+    settings = {"base": fakes.BASE, "weights": given[-1]}
+    frozen = Frozen(settings, "float32", dataset, data_dir=None, console=Console(quiet=True))
+    model = frozen.model(**cut)
+    ours = frozen.features_of(model, size=0, pooling="average", **cut)
+    sha256 = weights.identity(transfer.base_of(model))
+    # What a recipe of an app has of a model whose size and pooling nobody named.
+    recipe = {"base": fakes.BASE, "weights": "imagenet", "weights_sha256": sha256, **cut}
+    theirs = CachedBase(model, recipe, "float32", None, None)
+    keys = [one._extractor.key(dataset.test.images) for one in (ours, theirs)]
+    assert keys[0] == keys[1]
+
+
 def test_trials_are_called_by_what_they_are():
     (name,) = {SUBJECTS["transfer_head"](transfer_head.Recipe()).words.describe}
     values = {"depth": 2, "width": 128, "dropout": 0.2, "l2": 1e-4, "learning_rate": 3e-3}

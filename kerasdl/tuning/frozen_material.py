@@ -9,6 +9,7 @@ from rich.console import Console
 from kerasdl.datasets.dataset import Dataset, Examples, Splits
 from kerasdl.experiments.cuts.frozen import Frozen
 from kerasdl.models import transfer, weights
+from kerasdl.reporting import text
 from kerasdl.studies.transfer.phases import CHECKED
 from kerasdl.training.settings import Training
 from kerasdl.tuning.head_model import HeadModel
@@ -56,10 +57,11 @@ def of_features(
         whole = frozen.joined(frozen.model(**settings), head.get_weights(), logits, images)
         return Finished(
             whole.model,
-            f"It is one model from pixels to logits, of {whole.model.count_params()} parameters: "
-            f"the frozen base (weights: {subject.settings['weights']}, SHA-256 {sha256}) and the "
-            f"head. On {whole.images} test images its logits are those of the head on the cached "
-            f"features within {whole.difference:.1e} of the largest.",
+            "It is one model from pixels to logits, of "
+            f"{text.count(whole.model.count_params())} parameters: the frozen base (weights: "
+            f"{subject.settings['weights']}, SHA-256 {sha256}) and the head. On {whole.images} "
+            "test images its logits are those of the head on the cached features within "
+            f"{whole.difference:.1e} of the largest.",
         )
 
     train, validation = rows(parts.train), rows(parts.validation)

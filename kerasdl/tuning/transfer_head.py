@@ -66,8 +66,8 @@ class Recipe(Search, frozen=True, kw_only=True):
     ] = (0.0, 1e-5, 1e-4, 1e-3)
     learning_rates: Annotated[
         tuple[Annotated[float, Meta(gt=0, le=1e6)], ...],
-        Meta(min_length=1, description="peak learning rates, e.g. 1e-3,1e-2"),
-    ] = (1e-3, 3e-3, 1e-2)
+        Meta(min_length=1, description="peak learning rates, e.g. 3e-4,1e-3"),
+    ] = (3e-4, 1e-3, 3e-3)
     precision: Annotated[Precision, Meta(description="number format of base and heads")] = "auto"
     # Steps on features cost little, and a head that has not come to its end tells nothing.
     training: Training = Training(
@@ -129,7 +129,14 @@ EXPERIMENT = Experiment(
     "retrain the winner, score it on the test images, and save it as one model from pixels.",
     recipe=Recipe,
     presets={
-        "default": {"algorithm": "random", "trials": 20},
+        # Minutes on two cores.
+        "default": {
+            "algorithm": "random",
+            "trials": 20,
+            "seeds": 3,
+            "widths": [64, 128, 256],
+            "training": {"epochs": 10, "minimum_images": 60_000},
+        },
         "full": {"algorithm": "random", "trials": 100},
     },
     function="kerasdl.tuning.study:transfer_head",

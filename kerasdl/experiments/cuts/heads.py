@@ -3,7 +3,7 @@
 Alain and Bengio, "Understanding Intermediate Layers Using Linear Classifier Probes",
 arXiv:1610.01644, 2016, section 3, judge a layer by a linear classifier on its output. Every
 feature is brought to mean 0 and deviation 1 on the training images first, so that one learning
-rate suits all cuts; in the end that is folded into the head.
+rate suits all cuts; in the end that is the standardization of the whole model.
 """
 
 from collections.abc import Sequence
@@ -15,52 +15,53 @@ import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.experiments.cuts.settings import Recipe
+from kerasdl.models.blocks import BATCH_NORM_EPSILON
 from kerasdl.training.packed import Packed
 
 Floats = npt.NDArray[np.float32]
 
-SMALLEST = 1e-3
+SMALLEST = 1e-4
 """Below this share of the features' usual deviation one counts as constant, and is left out: a map
 that is dead on the training images must not outshout the others when a test image wakes it up."""
 
 
 class Scaling(NamedTuple):
-    """What brings features to mean 0 and deviation 1.
+    """What brings features to mean 0 and deviation 1, as the standardization of a model does.
 
     Args:
         mean: float32 array (d,).
-        deviation: float32 array (d,), > 0; infinite for what counts as constant.
+        variance: float32 array (d,), >= 0; infinite for what counts as constant.
     """
 
     mean: Floats
-    deviation: Floats
+    variance: Floats
 
     @classmethod
     def of(cls, features: npt.NDArray[Any]) -> "Scaling":
         """Returns that of an array (n, d) of floats."""
         values = np.asarray(features, np.float32)
-        deviation = values.std(axis=0, dtype=np.float64)
-        usual = np.sqrt(np.mean(deviation**2))
-        deviation[deviation <= SMALLEST * usual] = np.inf
+        variance = values.var(axis=0, dtype=np.float64)
+        variance[variance <= SMALLEST**2 * variance.mean()] = np.inf
         mean = values.mean(axis=0, dtype=np.float64)
-        return cls(mean.astype(np.float32), deviation.astype(np.float32))
+        return cls(mean.astype(np.float32), variance.astype(np.float32))
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
         """Returns features (n, d) scaled, float32."""
-        scaled: Floats = (np.asarray(features, np.float32) - self.mean) / self.deviation
+        deviation = np.sqrt(self.variance + np.float32(BATCH_NORM_EPSILON))
+        scaled: Floats = (np.asarray(features, np.float32) - self.mean) / deviation
         return scaled
 
-    def folded(self, kernel: Floats, bias: Floats) -> tuple[Floats, Floats]:
-        """Returns the head that gives for plain features what another gives for scaled ones.
+    def of_model(self, kernel: Floats, bias: Floats) -> list[Floats]:
+        """Returns the weights of the `transfer.head_model` that a head on scaled features is.
 
         Args:
             kernel: float32 array (d, classes).
             bias: float32 array (classes,).
         """
-        # In float64: the offsets of some hundred features nearly cancel.
-        plain = kernel.astype(np.float64) / self.deviation[:, None]
-        offset = bias - self.mean.astype(np.float64) @ plain
-        return plain.astype(np.float32), offset.astype(np.float32)
+        constant = np.isinf(self.variance)
+        # A file of weights holds finite numbers.
+        variance = np.where(constant, np.float32(1), self.variance)
+        return [self.mean, variance, np.where(constant[:, None], np.float32(0), kernel), bias]
 
 
 def train(

@@ -138,9 +138,9 @@ def _sizes(results: Results) -> str:
     beyond = "beyond noise" if not pair.tied else "within noise"
     cost = other.multiply_accumulates / one.multiply_accumulates
     return (
-        f"Each at its best cut, {large} pixels are {text.points(gain)} points against {small} "
-        f"({beyond}), at {cost:.1f} times the multiply-accumulates. The images themselves have "
-        "the same pixels: they are enlarged inside the model."
+        f"Each at its best cut, {large} pixels are worth {text.points(gain)} points against "
+        f"{small} ({beyond}), at {cost:.1f} times the multiply-accumulates. The images themselves "
+        "have the same pixels: they are enlarged inside the model."
     )
 
 
@@ -190,7 +190,7 @@ def _on_test(context: Context, results: Results, winner: Mapping[str, Any]) -> S
             f"anew {times} on the training and the validation images together. The "
             f"{text.count(info.test)} test images were scored once, and only for this cut.",
             f"{winner['model']} is the model of the first seed, from pixels to logits: the base up "
-            f"to the cut and the head, with the scaling of the features folded into the head. On "
+            f"to the cut and the head, with the scaling of the features between them. On "
             f"{winner['compared']} test images its logits are those of the head on the cached "
             f"features within {winner['difference']:.1e} of the largest.",
             f"Weights of the base: {plan.weights}, SHA-256 {winner['weights_sha256'] or 'none'}.",

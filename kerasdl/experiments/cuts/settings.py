@@ -50,7 +50,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     l2: Annotated[
         tuple[Annotated[float, Meta(ge=0, le=1e6)], ...],
         Meta(min_length=1, description="L2 penalties of the heads; each cut has its best"),
-    ] = (0.0, 1e-3, 1e-2, 1e-1)
+    ] = (0.0, 1e-3, 1e-2, 1e-1, 1.0)
     # A few images are seen often: a head that has not come to its end tells of its training.
     training: Training = Training(
         epochs=20,
@@ -60,7 +60,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         learning_rate=3e-3,
         schedule="cosine",
     )
-    seeds: Annotated[int, Meta(ge=1, le=1000, description="train each head N times")] = 5
+    seeds: Annotated[int, Meta(ge=1, le=1000, description="train each head N times")] = 3
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="the first seed")] = 0
     precision: Annotated[Precision, Meta(description="number format of the base")] = "auto"
     winner: Annotated[

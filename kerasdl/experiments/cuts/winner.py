@@ -46,7 +46,7 @@ def score(context: Context, sweep: Sweep, cut: Cut) -> dict[str, Any]:
     first = packed.unpack()[0]
     joined = sweep.frozen.joined(
         model,
-        scaling.folded(*first.get_weights()),
+        scaling.of_model(*first.get_weights()),
         packed.predict(test.images[:CHECKED])[0],
         parts.test.images[:CHECKED],
     )
