@@ -12,6 +12,8 @@ import socket
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from serving_fakes import TYPES, models_folder, serving
 
 from kerasdl.serving import openapi
@@ -415,6 +417,39 @@ def test_an_images_header_is_checked_before_it_is_decoded(server):
     # Together they are too many, each alone is not.
     many = {**body, "instances": [b64(png(60, 60))] * 2}
     assert "above the most" in server.predict("images", many)[1]["error"]
+
+
+pieces = st.sampled_from(
+    [
+        *(b"{", b"}", b"[", b"]", b",", b":", b'"', b"1", b"-", b"e", b"NaN", b"null", b"true"),
+        *(b'"x"', b'"instances"', b'"inputs"', b'"signature_name"', b'"b64"', b'"strings"'),
+        *(b"\xff", b"\\u"),
+    ]
+)
+bodies = st.sampled_from(
+    [
+        b'{"instances": [[1.0, 2.0], [3.0, 4.0]]}',
+        b'{"signature_name": "strings", "inputs": {"s": ["a", {"b64": "eA=="}]}}',
+        b'{"signature_name": "serving_bytes", "instances": [{"b64": "iVBORw0KGgo="}]}',
+        b'{"signature_name": "uint8", "instances": [[1, 2], [3, 255]]}',
+        b'{"signature_name": "regress_x_to_y", "examples": [{"x": 1.0}, {"x": [2]}]}',
+    ]
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(["half", "echo", "images", "rows", "x"]),
+    st.sampled_from(["predict", "predict", "classify", "regress"]),
+    bodies,
+    st.lists(st.tuples(st.integers(0, 90), st.integers(0, 3), pieces), max_size=3),
+)
+def test_broken_requests_never_end_in_a_server_error(server, model, method, body, changes):
+    for place, length, piece in changes:
+        body = body[:place] + piece + body[place + length :]
+    status, answer = server.predict(model, body, method=method)
+    assert status in (200, 400, 404)
+    assert next(iter(answer)) in ("error", "predictions", "outputs", "results")
 
 
 def test_a_request_head_is_limited(server):

@@ -10,9 +10,11 @@ import threading
 import time
 from pathlib import Path
 
+import grpc
 import httpx
 import msgspec
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from serving_fakes import Server, models_folder, serving
 
 from kerasdl.serving import __main__ as command
@@ -106,10 +108,14 @@ def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate,
         url = f"https://127.0.0.1:{server.port}/v1/models/rows:predict"
         answer = httpx.post(url, json={"instances": [[1.0]]}, verify=context)
         assert answer.json() == {"predictions": [[2.0]]}
+        credentials = grpc.ssl_channel_credentials(certificate[1].read_bytes())
+        with grpc.secure_channel(server.grpc, credentials) as channel:
+            answer = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=20
+            )
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
         # A client that leaves is noticed: what it asked for is given up.
         leave(server, context)
-        metrics = server.http.get("/monitoring/prometheus/metrics").text
-        assert "kerasdl_requests_now" in metrics
         server.until(lambda: cancelled(server) >= 1)
         assert server.predict("rows", {"instances": [[3.0]]})[0] == 200
     assert server.process.returncode == 0
