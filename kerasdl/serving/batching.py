@@ -147,9 +147,9 @@ class Batcher:
         """Says whether every worker lives and none has been in one call for `patience` seconds."""
         return self._workers.healthy(patience)
 
-    async def close(self) -> None:
-        """Ends the workers after what they run now."""
-        await self._loop.run_in_executor(None, self._workers.close)
+    async def close(self, seconds: float = 30.0) -> bool:
+        """Ends the workers after what they run now; returns whether that took less than this."""
+        return await self._loop.run_in_executor(None, self._workers.close, seconds)
 
     def _submit(self, job: Job) -> "asyncio.Future[Arrays]":
         lane: Lane = (id(job),)
@@ -258,12 +258,14 @@ class Workers:
         alive = all(thread.is_alive() for thread in self._threads)
         return alive and time.monotonic() - oldest < patience
 
-    def close(self) -> None:
-        """Waits for what runs and ends the threads."""
+    def close(self, seconds: float) -> bool:
+        """Waits for what runs and ends the threads; returns whether all ended in that time."""
         for _ in self._threads:
             self._jobs.put(None)
+        until = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join()
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         me = threading.get_ident()

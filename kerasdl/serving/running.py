@@ -23,8 +23,8 @@ from kerasdl.serving.watching import Watcher
 log = logging.getLogger("kerasdl.serving")
 
 _BODIES = 2**28
-_LOADING = 10.0
-"""Seconds that a stop waits for a model that is being loaded."""
+_PATIENCE = 10.0
+"""Seconds that a stop waits, after everything else, for what TensorFlow is in the middle of."""
 
 
 async def run(folder: Path, options: Options, key: str, listener: socket.socket) -> None:
@@ -63,10 +63,11 @@ async def run(folder: Path, options: Options, key: str, listener: socket.socket)
         await asyncio.wait({asyncio.ensure_future(stop.get())}, timeout=options.drain_seconds)
     http.should_exit = True
     await asyncio.gather(serving, rpc.stop(options.grace_seconds))
-    await server.batcher.close()
-    if not await loop.run_in_executor(None, watcher.stop, _LOADING):
-        # TensorFlow is in the middle of a model and cannot be asked to leave it.
-        os._exit(0)
+    ended = await server.batcher.close(_PATIENCE)
+    if not await loop.run_in_executor(None, watcher.stop, _PATIENCE) or not ended:
+        # TensorFlow is in the middle of a call and cannot be asked to leave it.
+        log.warning("stopped in the middle of %s", "loading" if ended else "a call of a model")
+        os._exit(0 if ended else 1)
     log.info("stopped")
 
 
