@@ -9,6 +9,7 @@ a block of zeros, or a file gone.
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -74,6 +75,13 @@ class Load:
             self.result.took = time.perf_counter() - began
 
         asyncio.run(run())
+
+
+def add_card(version):
+    """What an export's card says of its files, without the rest."""
+    sums = {name: hashlib.sha256((version / name).read_bytes()).hexdigest() for name in FILES}
+    card = {"kind": "kerasdl-model-card", "sha256": sums}
+    (version / "card.json").write_text(json.dumps(card))
 
 
 def publish(source, model, version, damage=None):
@@ -230,6 +238,7 @@ def main():
         source, served = Path(folder) / "models" / "half" / "1", Path(folder) / "served"
         for name in ("half", "rows"):
             shutil.copytree(Path(folder) / "models" / name, served / name)
+        add_card(source)
         leavers(served, console)
         stops(served, options.stops, console)
         swaps(source, served, options.swaps, console)

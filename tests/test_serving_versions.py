@@ -1,5 +1,7 @@
 """Versions come, go and are damaged while requests are answered."""
 
+import hashlib
+import json
 import os
 import shutil
 import threading
@@ -161,6 +163,34 @@ DAMAGES = {
 }
 
 
+def add_card(part):
+    names = ("saved_model.pb", WEIGHTS, INDEX)
+    sums = {name: hashlib.sha256((part / name).read_bytes()).hexdigest() for name in names}
+    card = {"kind": "kerasdl-model-card", "sha256": sums}
+    (part / "card.json").write_text(json.dumps(card))
+
+
+def carded(damage):
+    def both(part):
+        add_card(part)
+        damage(part)
+
+    return both
+
+
+def card_of(text):
+    return lambda part: (part / "card.json").write_text(text)
+
+
+# The list of operations' names, which the graph does not need and no fingerprint covers.
+DAMAGES["a bit beside the graph"] = carded(flip("saved_model.pb", 0.003))
+DAMAGES["a card that is no JSON"] = card_of("{")
+DAMAGES["a card without sums"] = card_of('{"kind": "kerasdl-model-card"}')
+DAMAGES["a card about other folders"] = card_of(
+    '{"kind": "kerasdl-model-card", "sha256": {"../1/saved_model.pb": "", "saved_model.pb": ""}}'
+)
+
+
 def test_damaged_versions_are_reported_and_never_served(server, folder, made):
     with Traffic(server) as traffic:
         for number, case in enumerate(DAMAGES):
@@ -168,8 +198,12 @@ def test_damaged_versions_are_reported_and_never_served(server, folder, made):
         last = 9 + len(DAMAGES)
         for number, case in enumerate(DAMAGES):
             server.until(lambda n=number: state(server, "half", 10 + n) == "END")
-            assert states(server, "half")[10 + number][1], case
+                message = states(server, "half")[10 + number][1]
+            assert message, case
+            assert str(folder) not in message
     assert traffic.bad == []
+    publish(made / "half" / "1", folder, "half", last + 1, add_card)
+    server.until(lambda: state(server, "half", last + 1) == "AVAILABLE")
     assert server.predict("half", {"inputs": 2.0}) == (200, {"outputs": 3.0})
     code = server.http.get(f"/v1/models/half/versions/{last}").json()
     assert code["model_version_status"][0]["status"]["error_code"] != "OK"

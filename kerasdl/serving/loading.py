@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasdl.serving import scan, warmup
+from kerasdl.serving import integrity, scan, warmup
 from kerasdl.serving.errors import Failure
 from kerasdl.serving.signatures import DEFAULT, INITIALISER, Signature
 
@@ -87,7 +87,7 @@ def load(
             f"expected a model that only computes. Received: one with {listed}. If you trust "
             "it, name them in --allow-operations"
         )
-    _check_fingerprint(folder)
+    integrity.check(folder)
     graph = _graph(saved_model_pb2.SavedModel.FromString((folder / scan.FILE).read_bytes()))
     loaded = tf.saved_model.load(str(folder), tags=[TAG])
     definitions = {name: graph.signature_def[name] for name in sorted(graph.signature_def)}
@@ -112,33 +112,3 @@ def _graph(model: Any) -> Any:
             return graph
     tags = sorted({",".join(graph.meta_info_def.tags) or "none" for graph in model.meta_graphs})
     raise ValueError(f'expected a graph with the tag "{TAG}". Received: {"; ".join(tags)}')
-
-
-def _check_fingerprint(folder: Path) -> None:
-    """Compares the graph and the index of the weights with the checksums saved with them.
-
-    TensorFlow writes fingerprint.pb (since 2.11) and, when it loads, checks the weights
-    against checksums in their index, but nothing against this file: a flipped bit in
-    saved_model.pb would be served as another model.
-    """
-    path = folder / "fingerprint.pb"
-    if not path.exists():
-        return
-    from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import fingerprint_pb2
-    from tensorflow.python.saved_model.pywrap_saved_model import fingerprinting
-
-    try:
-        saved = fingerprint_pb2.FingerprintDef.FromString(path.read_bytes())
-        now = fingerprint_pb2.FingerprintDef.FromString(
-            fingerprinting.CreateFingerprintDef(str(folder))
-        )
-    except DecodeError as error:
-        raise ValueError(f"fingerprint.pb cannot be read: {error}") from None
-    checked = ("saved_model_checksum", "checkpoint_hash")
-    names = {"saved_model_checksum": scan.FILE, "checkpoint_hash": "variables/variables.index"}
-    for field in checked:
-        if getattr(saved, field) != getattr(now, field):
-            raise ValueError(
-                f"{names[field]} is not what was saved: its checksum differs from fingerprint.pb"
-            )

@@ -145,7 +145,8 @@ class Watcher:
             failure = from_exception(error)
             own = isinstance(error, ValueError | OSError)
             code, text = ("FAILED_PRECONDITION" if own else failure.code), str(error)
-            message = text if own else failure.message
+            # Clients read it too: what is the server's own path is none of their business.
+            message = (text if own else failure.message).replace(str(folder), folder.name)
             log.error("%s version %d is not served: %s", name, version.number, message)
             self._on_loop(self._set, version, models.END, code, message)
             return False
