@@ -198,7 +198,7 @@ def test_damaged_versions_are_reported_and_never_served(server, folder, made):
         last = 9 + len(DAMAGES)
         for number, case in enumerate(DAMAGES):
             server.until(lambda n=number: state(server, "half", 10 + n) == "END")
-                message = states(server, "half")[10 + number][1]
+            message = states(server, "half")[10 + number][1]
             assert message, case
             assert str(folder) not in message
     assert traffic.bad == []
