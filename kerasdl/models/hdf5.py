@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import IO, Any
 
-import h5py  # type: ignore[import-untyped]
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
