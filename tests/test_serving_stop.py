@@ -101,7 +101,7 @@ def test_sigterm_in_full_flight_drops_nothing(folder):
 def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate, capsys):
     import ssl
 
-    with serving(folder, *certificate) as server:
+    with serving(folder, *certificate, "--queue", 2) as server:
         assert command.main([str(folder), "--rest-port", str(server.port)]) == 2
         assert f"--rest-port {server.port} cannot be opened" in capsys.readouterr().err
         context = ssl.create_default_context(cafile=str(certificate[1]))
@@ -114,11 +114,34 @@ def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate,
                 health_pb2.HealthCheckRequest(), timeout=20
             )
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
+        refuse_a_third(server, url, context)
         # A client that leaves is noticed: what it asked for is given up.
         leave(server, context)
         server.until(lambda: cancelled(server) >= 1)
         assert server.predict("rows", {"instances": [[3.0]]})[0] == 200
     assert server.process.returncode == 0
+
+
+def refuse_a_third(server, url, context):
+    """With room for two requests, a third is told at once to come again."""
+    slow = {"signature_name": "slow", "instances": [{"x": [2.0], "turns": [60000]}]}
+    answers = []
+
+    def ask():
+        answers.append(httpx.post(url, json=slow, verify=context, timeout=60).status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    server.until(
+        lambda: "kerasdl_requests_now 2" in server.http.get("/monitoring/prometheus/metrics").text
+    )
+    refused = server.http.post("/v1/models/rows:predict", json={"instances": [[1.0]]})
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert list(refused.json()) == ["error"]
+    for thread in threads:
+        thread.join()
+    assert answers == [200, 200]
 
 
 def leave(server, context):

@@ -9,7 +9,7 @@ from typing import Any
 
 from kerasdl.serving import answers_json, metrics, openapi, rest, routes, state, static
 from kerasdl.serving.errors import Failure, from_exception
-from kerasdl.serving.limits import Gone, Receive, read_body
+from kerasdl.serving.limits import Gone, Receive, busy, read_body
 from kerasdl.serving.prediction import Server
 
 log = logging.getLogger("kerasdl.serving")
@@ -60,11 +60,17 @@ class App:
         self._key = key.encode()
         self._files = static.read_files()
         self._document = openapi.document()
+        self._busy = self._error(busy())
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         """Answers one request."""
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is served, not {scope['type']}")
+        if self._server.gate.full and scope["method"] == "POST":
+            # What overload brings most of must cost least.
+            self._server.gate.refused += 1
+            await self._send(self._busy, "POST", send)
+            return
         began = time.monotonic()
         path = scope.get("raw_path", b"").decode("latin-1")
         method = scope["method"]

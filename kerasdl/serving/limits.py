@@ -34,13 +34,18 @@ class Gate:
         self.bytes = 0
         self.refused = 0
 
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another request."""
+        return self.requests >= self.most
+
     def enter(self) -> None:
         """Lets a request in.
 
         Raises:
             Failure: If there are too many; HTTP 503.
         """
-        if self.requests >= self.most:
+        if self.full:
             self.refused += 1
             raise busy()
         self.requests += 1
