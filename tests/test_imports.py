@@ -137,6 +137,9 @@ FAST = {
     "export": ("-m", "kerasdl.export", "--help"),
     "nothing to export": ("-m", "kerasdl.export", "nowhere", "--to", "nowhere"),
     "scan": ("-m", "kerasdl.export", "scan", "nowhere"),
+    "cache": ("-m", "kerasdl", "cache", "--help"),
+    "serving": ("-m", "kerasdl.serving", "--help"),
+    "nothing to serve": ("-m", "kerasdl.serving", "nowhere"),
     "member": ("-m", "kerasdl.tuning.member", "--help"),
 }
 
