@@ -9,6 +9,12 @@ from kerasdl.models import registry
 from kerasdl.training import gradcam
 
 
+@pytest.fixture(autouse=True)
+def same_weights():
+    """The networks have the same first weights whichever tests run."""
+    keras.utils.set_random_seed(0)
+
+
 def bright_corner(*, flat):
     """Logits by hand: class 1 wants light in the upper left quarter, class 0 in the lower right."""
     pixels = keras.Input((8, 8, 1))
@@ -75,9 +81,11 @@ def test_averaged_is_equation_one_and_two_of_the_paper():
     # three quarters of the way to it.
     expected = 0.75 * heat[:-1] + 0.25 * heat[1:]
     expected = 0.75 * expected[:, :-1] + 0.25 * expected[:, 1:]
-    np.testing.assert_allclose(
-        found[5:23:2, 5:23:2] / found[5, 5], expected / expected[0, 0], rtol=1e-3
-    )
+    found = found[5:23:2, 5:23:2]
+    assert expected.max() > 0
+    # The largest value may lie between these pixels.
+    scale = found.sum() / expected.sum()
+    np.testing.assert_allclose(found, scale * expected, atol=1e-4)
 
 
 def test_an_exported_graph_gives_the_same(tmp_path):

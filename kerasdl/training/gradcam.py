@@ -5,13 +5,15 @@ Deep Networks via Gradient-based Localization", ICCV 2017, section 3: the featur
 convolution, each weighted with how much it raises the class's score, added up; what is below zero,
 which speaks for other classes, is cut off.
 
-Three things differ from many programs:
+Four things differ from many programs:
 
 - The weight of a map is the gradient at each cell, not its mean over all cells (HiResCAM: Draelos
   and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
   networks", arXiv:2011.08891). Before an average over all cells the two are the same. Before a
   dense layer, which wants one thing here and another there, the mean puts evidence where there
-  is none; benchmarks/heat_maps.py measures it. `averaged` gives the paper's own.
+  is none: what it marks is worth no more to LeNet-5 than what the map of another image marks
+  (benchmarks/heat_maps.py). `averaged` gives the paper's own.
+- So earlier maps can be used where the last have too few cells (`feature_maps.CELLS`).
 - The score is the logit, not the softmax's output, which is flat where the network is sure.
 - A cell's value is put where the cell looks. The maps of a network without padding cover less
   than the image; stretched to its edges they would show places beside those that mattered (for
