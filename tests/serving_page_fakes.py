@@ -7,8 +7,10 @@ the width in which most light is. `colours` has pixels alone: red, green or blue
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 DIGITS = [str(digit) for digit in range(10)]
@@ -84,8 +86,20 @@ def save_floats(folder):
     tf.saved_model.save(model, folder, signatures={"serving_default": model.pixels})
 
 
-def models_folder(folder):
-    """Makes the models in a process of its own, so that the tests' stays without TensorFlow."""
+def models_folder(tmp_path_factory):
+    """A folder with all of these models, made once for all processes that share the tests."""
+    shared = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        shared = shared.parent
+    folder, lock = shared / "page-models", shared / "page-models.lock"
+    try:
+        lock.mkdir()
+    except FileExistsError:
+        end = time.monotonic() + 120
+        while not folder.is_dir():
+            assert time.monotonic() < end, "the models were not made"
+            time.sleep(0.1)
+        return folder
     done = subprocess.run(
         [sys.executable, __file__, str(folder)], capture_output=True, text=True, timeout=120
     )
@@ -94,16 +108,18 @@ def models_folder(folder):
 
 
 def main():
+    """Writes the models into the folder that is the argument; it appears when complete."""
     import serving_fakes
 
     folder = Path(sys.argv[1])
-    save_mnist(str(folder / "mnist" / "1"))
-    os.makedirs(folder / "mnist" / "2")
-    subprocess.run(["cp", "-r", f"{folder}/mnist/1/.", f"{folder}/mnist/2"], check=True)
-    (folder / "mnist" / "labels.json").write_text(json.dumps({"stable": 1}))
-    save_colours(str(folder / "colours" / "1"))
-    save_floats(str(folder / "floats" / "1"))
-    serving_fakes.save_half(folder / "half" / "1")
+    part = folder.with_suffix(".part")
+    save_mnist(str(part / "mnist" / "1"))
+    shutil.copytree(part / "mnist" / "1", part / "mnist" / "2")
+    (part / "mnist" / "labels.json").write_text(json.dumps({"stable": 1}))
+    save_colours(str(part / "colours" / "1"))
+    save_floats(str(part / "floats" / "1"))
+    serving_fakes.save_half(part / "half" / "1")
+    part.rename(folder)
 
 
 if __name__ == "__main__":
