@@ -114,7 +114,7 @@ def test_what_is_within_noise_is_left_open(tmp_path, monkeypatch):
 def test_one_arm_alone_is_not_judged(tmp_path, monkeypatch):
     comparison = compare(tmp_path, monkeypatch, skills={"frozen": 0.4})
     (words,) = arms_section.section(comparison, trained(comparison.record)).text
-    assert "`--arms frozen,finetuned,scratch`" in words
+    assert "--arms frozen,finetuned,scratch" in words
     assert "weak" not in words
 
 

@@ -5,7 +5,6 @@ pooling or flattening makes a vector of them. Here a model is cut at such maps i
 also where they lie in a model inside the model.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from kerasdl.models.cell_centres import PIXELS, Axis, interpolation, moved
+
 CELLS = 7
 """Maps with fewer cells a side than this tell too little of where: earlier ones are taken. It is
 what networks end with that were made for ImageNet's 224 pixels, whose last maps are the usual
@@ -21,10 +22,6 @@ choice; the same networks at 32 to 64 pixels end with 1 or 2."""
 
 # Layers and plain operations that are nothing else; others have an `activation`.
 _ACTIVATIONS = {"relu", "relu6", "leakyrelu", "prelu", "elu", "silu", "gelu", "hardswish"}
-
-Axis = tuple[float, float]
-PIXELS: tuple[Axis, Axis] = ((0.0, 1.0), (0.0, 1.0))
-"""The centres of the pixels themselves."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class FeatureMaps:
         whole one: what lies farther out, no cell looks at first of all.
         """
         vertical, horizontal = (
-            _interpolation(pixels, cells, centres)
+            interpolation(pixels, cells, centres)
             for pixels, cells, centres in zip(self.image, self.shape[:2], self.centres, strict=True)
         )
         return vertical, horizontal
@@ -253,38 +250,10 @@ def _centres(operation: Any, before: list[_Step], output: Any) -> tuple[Axis, Ax
     if _is_graph(operation):
         return _steps(operation, from_.centres)[-1].centres
     vertical, horizontal = (
-        _moved(operation, axis, from_.centres[axis], _side(from_)[axis], size[axis])
+        moved(operation, axis, from_.centres[axis], _side(from_)[axis], size[axis])
         for axis in (0, 1)
     )
     return vertical, horizontal
-
-
-def _moved(operation: Any, axis: int, centres: Axis, before: int, after: int) -> Axis:
-    """Return where an operation's cells lie along an axis, given where those of its input do."""
-    start, step = centres
-    window = _along(operation, "kernel_size", axis) or _along(operation, "pool_size", axis)
-    if window:
-        stride = _along(operation, "strides", axis) or 1
-        length = (window - 1) * (_along(operation, "dilation_rate", axis) or 1) + 1
-        missing = 0
-        if getattr(operation, "padding", "valid") == "same":
-            missing = max((math.ceil(before / stride) - 1) * stride + length - before, 0)
-        if (before + missing - length) // stride + 1 == after:
-            # The odd one of the missing pixels goes to the end.
-            return start + step * ((length - 1) / 2 - missing // 2), step * stride
-    if isinstance(operation, keras.layers.ZeroPadding2D):
-        return start - step * operation.padding[axis][0], step
-    if isinstance(operation, keras.layers.Cropping2D):
-        return start + step * operation.cropping[axis][0], step
-    # Resized, or not known better: the new cells share the old ones' field evenly.
-    new = step * before / after
-    return start + (new - step) / 2, new
-
-
-def _along(operation: Any, name: str, axis: int) -> int | None:
-    """Return a layer's setting along an axis; None where it has none."""
-    value = getattr(operation, name, None)
-    return value[axis] if isinstance(value, list | tuple) else value
 
 
 def _halves(place: _Place) -> tuple[tuple[keras.Model, ...], tuple[keras.Model, ...]]:
@@ -299,14 +268,3 @@ def _halves(place: _Place) -> tuple[tuple[keras.Model, ...], tuple[keras.Model, 
 def _between(start: Any, end: Any) -> keras.Model | None:
     """Return the part of a model between two of its tensors; None where they are one."""
     return None if start is end else keras.Model(start, end)
-
-
-def _interpolation(pixels: int, cells: int, centres: Axis) -> npt.NDArray[np.float32]:
-    start, step = centres
-    place = (np.arange(pixels) - start) / step
-    inside = np.clip(place, 0, cells - 1)
-    # Each cell is a tent that falls to nothing at its neighbours' centres.
-    tents = np.maximum(0.0, 1.0 - np.abs(inside[:, np.newaxis] - np.arange(cells)))
-    beyond = np.abs(place - inside) - 0.5
-    matrix = tents * np.clip(1.0 - beyond, 0.0, 1.0)[:, np.newaxis]
-    return np.asarray(matrix, np.float32)

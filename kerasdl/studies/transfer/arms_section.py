@@ -35,8 +35,7 @@ def _words(comparison: Comparison, arms: Sequence[Trained]) -> list[str]:
         (only,) = arms
         return [
             f"{title}, {_named(only)}: {comparison.score(only.model.name)}. Whether that is much "
-            "for this architecture, the other arms would tell: "
-            "`--arms frozen,finetuned,scratch` trains them on the same images."
+            "for this architecture, the other arms would tell (--arms frozen,finetuned,scratch)."
         ]
     found = []
     frozen, tuned, scratch = (by_arm.get(name) for name in ("frozen", "finetuned", "scratch"))
