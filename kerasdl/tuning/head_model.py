@@ -41,8 +41,13 @@ def make_head(
             name=f"hidden{number}",
         )(x)
         x = layers.Dropout(dropout)(x) if dropout else x
+    # As in `transfer.scores`, a linear head begins at zero.
     logits = layers.Dense(
-        num_classes, kernel_regularizer=regularizer, dtype="float32", name="logits"
+        num_classes,
+        kernel_initializer="glorot_uniform" if head else "zeros",
+        kernel_regularizer=regularizer,
+        dtype="float32",
+        name="logits",
     )
     return keras.Model(features, logits(x), name="head")
 
