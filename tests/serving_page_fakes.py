@@ -5,6 +5,7 @@ the width in which most light is. `colours` has pixels alone: red, green or blue
 `half` are other people's: floating-point pixels with scores, and no images at all.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -86,6 +87,17 @@ def save_floats(folder):
     tf.saved_model.save(model, folder, signatures={"serving_default": model.pixels})
 
 
+def add_card(folder):
+    """The part of a model card that the server reads."""
+    graph = hashlib.sha256((folder / "saved_model.pb").read_bytes()).hexdigest()
+    card = {
+        "kind": "kerasdl-model-card",
+        "class_names": DIGITS,
+        "sha256": {"saved_model.pb": graph},
+    }
+    (folder / "card.json").write_text(json.dumps(card))
+
+
 def models_folder(tmp_path_factory):
     """A folder with all of these models, made once for all processes that share the tests."""
     shared = tmp_path_factory.getbasetemp()
@@ -115,6 +127,7 @@ def main():
     part = folder.with_suffix(".part")
     save_mnist(str(part / "mnist" / "1"))
     shutil.copytree(part / "mnist" / "1", part / "mnist" / "2")
+    add_card(part / "mnist" / "2")
     (part / "mnist" / "labels.json").write_text(json.dumps({"stable": 1}))
     save_colours(str(part / "colours" / "1"))
     save_floats(str(part / "floats" / "1"))

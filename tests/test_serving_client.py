@@ -79,6 +79,9 @@ def test_the_answer_for_people(server, digit, capsys):
     image = digit(3)
     assert main([server.url, image, image, "--model", "mnist", "--version", "1", "--top", "2"]) == 0
     assert capsys.readouterr().out == 2 * f"{image}: 3 100.0 %, class 0 0.0 %\n"
+    # Its version 2 has a card with the classes' names.
+    assert main([server.url, image, "--model", "mnist", "--top", "2"]) == 0
+    assert capsys.readouterr().out == f"{image}: 3 100.0 %, 0 0.0 %\n"
 
 
 def test_pixels_where_the_model_does_not_decode(server, tmp_path, capsys):
@@ -272,6 +275,23 @@ def test_rows_of_scores_and_of_outputs():
     assert read({"classes": 1, "probabilities": [0.5, 0.5], "labels": "b"}).best == 1
     assert read({"classes": 7, "probabilities": [0.9, 0.1]}).best == 0
     assert read([1000.0, 0.0]).chances == [1.0, 0.0]
+
+
+def test_names_of_classes_are_read_where_they_are_listed():
+    read = description.class_names
+    versions = [{"version": "2", "class_names": ["a", "b"]}, {"version": "1", "class_names": []}]
+    listing = {"models": [{"name": "m", "default_version": "2", "versions": versions}]}
+    assert read(listing, "m", None) == read(listing, "m", 2) == {0: "a", 1: "b"}
+    assert read(listing, "m", 1) == read(listing, "m", 3) == read(listing, "n", None) == {}
+    for other in (None, [], {"models": ["m"]}, {"models": [{"name": "m"}]}, {"models": 1}):
+        assert read(other, "m", None) == {}
+
+
+def test_a_server_that_lists_nothing_is_asked_all_the_same(digit, capsys):
+    image = digit()
+    with answering(good(METADATA), (400, {}, b'{"error": "Malformed"}'), good(ANSWER)) as url:
+        assert main([url, image, "--model", "m"]) == 0
+    assert capsys.readouterr().out.startswith(f"{image}: ")
 
 
 def test_help_and_mistakes_import_nothing_heavy(run_python):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl.serving import errors, images, limits, listing, metrics, models, routes, warmup
+from kerasdl.serving import card, errors, images, limits, listing, metrics, models, routes, warmup
 from kerasdl.serving.errors import Failure
 
 
@@ -20,6 +20,7 @@ def test_a_folder_of_models_and_what_is_no_version(tmp_path):
     make(tmp_path / "one", "1", "20", "part-3", ".4", "-5", "६")
     make(tmp_path / ".hidden", "1")
     make(tmp_path / "empty", "latest")
+    make(tmp_path / "no\udcfftext", "1")
     (tmp_path / "file").write_text("")
     (tmp_path / "linked").symlink_to(tmp_path / "one")
     found = listing.models(tmp_path)
@@ -34,7 +35,10 @@ def test_a_folder_that_is_one_model(tmp_path):
     assert sorted(listing.models(tmp_path / "mnist")["mnist"].versions) == [1, 2]
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"a": "1"}', '{"a": true}', '{"": 1}', "\udcff"])
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"a": "1"}', '{"a": true}', '{"": 1}', "\udcff", '{"\\ud800": 1}', "[" * 100_000],
+)
 def test_labels_that_are_none(tmp_path, text):
     make(tmp_path / "one", "1")
     path = tmp_path / "one" / "labels.json"
@@ -42,6 +46,23 @@ def test_labels_that_are_none(tmp_path, text):
     found = listing.models(tmp_path)["one"]
     assert found.labels == {}
     assert "labels.json" in found.problem
+
+
+def test_class_names_of_a_card(tmp_path):
+    def named(names, kind="kerasdl-model-card"):
+        (tmp_path / "card.json").write_text(json.dumps({"kind": kind, "class_names": names}))
+        return card.class_names(card.read(tmp_path))
+
+    assert card.class_names(card.read(tmp_path)) == []
+    assert named(["cat", "dog", "ੳ"]) == ["cat", "dog", "ੳ"]
+    assert len(named(["x"] * 10_000)) == 10_000
+    for names in (None, "cat", {"0": "cat"}, ["cat", 1], ["\ud800"], ["a\nb"], ["x"] * 10_001):
+        assert named(names) == []
+    assert named(["cat"], kind="another") == []
+    for text in ("{", "[" * 100_000, "\0"):
+        (tmp_path / "card.json").write_text(text)
+        with pytest.raises(ValueError, match=r"card\.json is no JSON"):
+            card.read(tmp_path)
 
 
 def test_a_fingerprint_sees_what_changes(tmp_path):

@@ -1,17 +1,15 @@
 """Is a version what was written? Its files against the checksums that were written with them."""
 
-import json
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from kerasdl import files
-from kerasdl.serving import scan
+from kerasdl.serving import card, scan
 
-CARD = "card.json"
-_KIND = "kerasdl-model-card"
 _FIELDS = {"saved_model_checksum": scan.FILE, "checkpoint_hash": "variables/variables.index"}
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, its_card: dict[str, Any] | None) -> None:
     """Checks a version's files.
 
     A model card of kerasdl's has the SHA-256 of every file. Any SavedModel has, since
@@ -22,33 +20,26 @@ def check(folder: Path) -> None:
 
     Args:
         folder: The version's folder.
+        its_card: Its model card, as from `card.read`.
 
     Raises:
         ValueError: If a file is not what was written, or is missing.
         OSError: If one cannot be read.
     """
-    _check_card(folder)
+    if its_card is not None:
+        _check_card(folder, its_card)
     _check_fingerprint(folder)
 
 
-def _check_card(folder: Path) -> None:
-    path = folder / CARD
-    if not path.is_file():
-        return
-    try:
-        card = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ValueError(f"{CARD} is no JSON: {error}") from None
-    if not isinstance(card, dict) or card.get("kind") != _KIND:
-        return
-    listed = card.get("sha256")
+def _check_card(folder: Path, its_card: dict[str, Any]) -> None:
+    listed = its_card.get("sha256")
     if not isinstance(listed, dict) or scan.FILE not in listed:
-        raise ValueError(f"{CARD} must list the SHA-256 of {scan.FILE}. Received: {listed}")
+        raise ValueError(f"{card.NAME} must list the SHA-256 of {scan.FILE}. Received: {listed}")
     for name, expected in listed.items():
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise ValueError(f"{CARD} may list files of its folder only. Received: {name}")
+            raise ValueError(f"{card.NAME} may list files of its folder only. Received: {name}")
         if files.sha256(folder / name) != expected:
-            raise ValueError(f"{name} is not what was written: its SHA-256 is not {CARD}'s")
+            raise ValueError(f"{name} is not what was written: its SHA-256 is not {card.NAME}'s")
 
 
 def _check_fingerprint(folder: Path) -> None:

@@ -28,15 +28,16 @@ def models(folder: Path) -> dict[str, Found]:
     """Returns what is in the folder, by model.
 
     A folder whose own subfolders are versions is one model under the folder's name. Names
-    that start with a dot are left alone, and so is everything that is not a number inside
-    of a model's folder: there versions are written before they get their name.
+    that start with a dot or cannot be printed (bytes that are no UTF-8 among them: no answer
+    could hold them) are left alone, and so is everything that is not a number inside of a
+    model's folder: there versions are written before they get their name.
     """
     own = _versions(folder)
     if own:
         return {folder.resolve().name: Found(own, *_labels(folder))}
     found: dict[str, Found] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or not path.is_dir():
+        if path.name.startswith(".") or not path.name.isprintable() or not path.is_dir():
             continue
         versions = _versions(path)
         if versions:
@@ -76,10 +77,10 @@ def _labels(folder: Path) -> tuple[dict[str, int], str]:
         return {}, ""
     try:
         labels = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return {}, f"{path} is no JSON: {error}"
     if not isinstance(labels, dict) or not all(
-        key and type(value) is int for key, value in labels.items()
+        key and key.isprintable() and type(value) is int for key, value in labels.items()
     ):
         return {}, f'{path} must map labels to versions, e.g. {{"stable": 3}}. Received: {labels}'
     return labels, ""

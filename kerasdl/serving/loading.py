@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasdl.serving import integrity, scan, warmup
+from kerasdl.serving import card, integrity, scan, warmup
 from kerasdl.serving.errors import Failure
 from kerasdl.serving.signatures import DEFAULT, INITIALISER, Signature
 
@@ -21,6 +21,7 @@ class Servable:
         signatures: Its signatures by name.
         definitions: All SignatureDefs of the graph, those that no request can call included.
         loaded: What TensorFlow loaded; it owns the weights.
+        class_names: The names of its classes; [] when nobody has told them.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class Servable:
         signatures: dict[str, Signature],
         definitions: dict[str, Any],
         loaded: Any,
+        class_names: list[str],
     ) -> None:
         self.model = model
         self.version = version
         self.signatures = signatures
         self.definitions = definitions
         self.loaded = loaded
+        self.class_names = class_names
         self.leases = 0
         """Requests that use it now; counted on the event loop alone."""
 
@@ -87,7 +90,8 @@ def load(
             f"expected a model that only computes. Received: one with {listed}. If you trust "
             "it, name them in --allow-operations"
         )
-    integrity.check(folder)
+    its_card = card.read(folder)
+    integrity.check(folder, its_card)
     graph = _graph(saved_model_pb2.SavedModel.FromString((folder / scan.FILE).read_bytes()))
     loaded = tf.saved_model.load(str(folder), tags=[TAG])
     definitions = {name: graph.signature_def[name] for name in sorted(graph.signature_def)}
@@ -101,7 +105,8 @@ def load(
             "expected a model with a signature to serve. Received: one without; give "
             "`signatures=` when it is saved"
         )
-    servable = Servable(model, version, signatures, definitions, loaded)
+    names = card.class_names(its_card)
+    servable = Servable(model, version, signatures, definitions, loaded, names)
     warmup.warm(servable, folder, sizes)
     return servable, time.monotonic() - began
 

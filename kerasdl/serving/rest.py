@@ -109,15 +109,15 @@ def listing(server: Server) -> bytes:
                 "name": name,
                 "default_version": str(latest.version) if latest else None,
                 "labels": {label: str(number) for label, number in model.labels.items()},
-                "versions": [
-                    {
-                        **_status(version),
-                        "signatures": sorted(version.servable.signatures)
-                        if version.servable
-                        else [],
-                    }
-                    for version in versions
-                ],
+                "versions": [{**_status(one), **_served(one)} for one in versions],
             }
         )
     return answers_json.dumps({"models": models})
+
+
+def _served(version: Version) -> dict[str, Any]:
+    servable = version.servable
+    return {
+        "signatures": sorted(servable.signatures) if servable else [],
+        "class_names": servable.class_names if servable else [],
+    }

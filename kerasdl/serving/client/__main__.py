@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import contextlib
 import json
 import sys
 import time
@@ -108,11 +109,16 @@ def _describe(
 ) -> tuple[str, Input, dict[int, str]]:
     """Returns the model's name, how it takes an image, and the names of its classes if listed."""
     try:
-        model, names = options.model, list[str]()
+        model, listing = options.model, None
         if model is None:
-            model = description.choose(connection.call("/v1/models"))
+            listing = connection.call("/v1/models")
+            model = description.choose(listing)
         metadata = connection.call(f"{place(model, options.version)}/metadata")
-        return model, description.image_input(metadata, model), dict(enumerate(names))
+        source = description.image_input(metadata, model)
+        if listing is None:
+            with contextlib.suppress(ValueError):  # TensorFlow Serving lists nothing
+                listing = connection.call("/v1/models")
+        return model, source, description.class_names(listing, model, options.version)
     except (KeyError, TypeError, AttributeError):
         raise ConnectionError(f"{options.url} does not answer as TensorFlow Serving does") from None
 
@@ -167,7 +173,7 @@ def _show(
         line = {
             "image": image,
             "class": answer.best,
-            "label": answer.label,
+            "label": names.get(answer.best),
             "probabilities": answer.chances,
             "milliseconds": round(1000 * seconds, 3),
         }

@@ -54,6 +54,24 @@ def choose(listing: Any) -> str:
     return str(names[0])
 
 
+def class_names(listing: Any, model: str, version: int | None) -> dict[int, str]:
+    """Returns the names of a version's classes by their number; {} when they are not listed.
+
+    Args:
+        listing: What the server answers to GET /v1/models; anything of a server that is not
+            kerasdl's.
+        model: The model's name.
+        version: The version; None for the one that answers by default.
+    """
+    try:
+        [its] = [one for one in listing["models"] if one["name"] == model]
+        number = its["default_version"] if version is None else str(version)
+        [its] = [one for one in its["versions"] if one["version"] == number]
+        return {place: str(name) for place, name in enumerate(its["class_names"])}
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
 def image_input(metadata: Any, model: str) -> Input:
     """Returns how to send an image: encoded where the model decodes it, else its pixels.
 
