@@ -86,6 +86,33 @@ def test_it_learns_the_persons_own_classes_and_keeps_their_names(finished):
     assert model.input_shape[1:] == tuple(result.dataset.image_shape)
 
 
+def test_the_report_shows_where_the_best_network_looks(finished, capsys):
+    out, arguments = finished
+    result = record.read(out / "results.json")
+    (section,) = (one for one in result.sections if one.title == "Where the network looks")
+    (figure,) = section.figures
+    best = max(result.summary, key=lambda one: one.test_accuracy.mean).model
+    assert figure.file == f"figures/svhn-gradcam-{best}.png"
+    assert (out / figure.file).stat().st_size > 0
+    assert f"]({figure.file})" in (out / "README.md").read_text()
+    assert section.title in (out / "report.html").read_text()
+    # The same answers give the same pictures, also to whoever starts again.
+    before = (out / figure.file).read_bytes()
+    assert run(svhn, *arguments) == 0
+    assert record.read(out / "results.json").sections == result.sections
+    assert (out / figure.file).read_bytes() == before
+
+
+def test_without_its_models_a_finished_run_is_still_reported(finished, tmp_path, capsys):
+    import shutil
+
+    out, arguments = finished
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy, ignore=shutil.ignore_patterns("models"))
+    assert run(svhn, *arguments[:-1], copy) == 0
+    assert record.read(copy / "results.json").sections == []
+
+
 def test_the_same_recipe_gives_the_same_numbers(finished, tmp_path):
     out, arguments = finished
     again = [*arguments[:-1], tmp_path / "again"]

@@ -167,8 +167,11 @@ def _run(
                 from kerasdl.studies.transfer.sections import sections
 
                 result = study.add_sections(sections(found, study))
-            elif app.conclude is not None:
-                result = study.add_sections(draw_conclusions(app.conclude, found))
+            else:
+                from kerasdl.studies import explaining
+
+                own = draw_conclusions(app.conclude, found) if app.conclude else []
+                result = study.add_sections([*own, *explaining.sections(found)])
         if result.runs:
             from kerasdl.reporting.report import write_report
 
