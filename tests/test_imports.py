@@ -139,6 +139,8 @@ FAST = {
     "scan": ("-m", "kerasdl.export", "scan", "nowhere"),
     "cache": ("-m", "kerasdl", "cache", "--help"),
     "serving": ("-m", "kerasdl.serving", "--help"),
+    "client": ("-m", "kerasdl.serving.client", "--help"),
+    "ray": ("-m", "kerasdl.serving.ray", "--help"),
     "nothing to serve": ("-m", "kerasdl.serving", "nowhere"),
     "member": ("-m", "kerasdl.tuning.member", "--help"),
 }

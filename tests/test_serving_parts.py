@@ -2,13 +2,26 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from kerasdl.serving import card, errors, images, limits, listing, metrics, models, routes, warmup
+from kerasdl.serving import (
+    card,
+    errors,
+    images,
+    limits,
+    listing,
+    metrics,
+    models,
+    routes,
+    warmup,
+)
 from kerasdl.serving.errors import Failure
+from kerasdl.serving.options import Options
+from kerasdl.serving.replica import Replica
 
 
 def make(folder, *versions):
@@ -226,3 +239,14 @@ def test_the_description_is_openapi_and_names_every_path():
     text = json.dumps(document)
     for name in document["components"]["schemas"]:
         assert f"#/components/schemas/{name}" in text
+
+
+def test_a_replica_that_is_ill_says_so(tmp_path):
+    replica = Replica(tmp_path, Options(), "", 1)
+    replica.check_health()  # not started yet, so not ill
+    healthy = True
+    replica._server = SimpleNamespace(healthy=lambda: healthy)
+    replica.check_health()
+    healthy = False
+    with pytest.raises(RuntimeError, match="dead or stuck"):
+        replica.check_health()

@@ -13,7 +13,7 @@ import urllib.request
 
 import pytest
 
-pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytest.importorskip("ray", reason="the extra `ray` is not installed; `test` does not bring it")
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 
 from serving_fakes import models_folder

@@ -28,15 +28,15 @@ def serve(folder: Path, options: Options) -> int:
         ValueError: If options do not fit together, or a package of the serve extra is missing.
         OSError: If a port is taken or a file cannot be read.
     """
-    _check_packages()
-    key = _read_key(options.api_key_file)
+    check_packages()
+    key = read_key(options.api_key_file)
     if bool(options.tls_certificate) != bool(options.tls_key):
         raise ValueError("--tls-certificate and --tls-key go together. Received: one of them")
     with contextlib.ExitStack() as stack:
-        rest = stack.enter_context(_listen(options.host, options.rest_port, "--rest-port"))
+        rest = stack.enter_context(listen(options.host, options.rest_port, "--rest-port"))
         # gRPC opens its port itself; trying it first gives the same message.
-        _listen(options.host, options.grpc_port, "--grpc-port").close()
-        _start_tensorflow(options.threads)
+        listen(options.host, options.grpc_port, "--grpc-port").close()
+        start_tensorflow(options.threads)
         import uvloop
 
         from kerasdl.serving import running
@@ -53,7 +53,12 @@ def serve(folder: Path, options: Options) -> int:
     return 0
 
 
-def _check_packages() -> None:
+def check_packages() -> None:
+    """Looks whether the packages of the serve extra are there, without importing them.
+
+    Raises:
+        ValueError: If one is not.
+    """
     from importlib.util import find_spec
 
     needed = ("orjson", "uvicorn", "uvloop", "httptools", "grpc", "grpc_health.v1")
@@ -67,7 +72,16 @@ def _check_packages() -> None:
         )
 
 
-def _read_key(path: str) -> str:
+def read_key(path: str) -> str:
+    """Returns the API key in a file; "" without a file.
+
+    Args:
+        path: The file; "" for none.
+
+    Raises:
+        ValueError: If it holds no key of at least 16 printable ASCII characters.
+        OSError: If it cannot be read.
+    """
     if not path:
         return ""
     key = Path(path).read_text(encoding="utf-8").strip()
@@ -79,8 +93,17 @@ def _read_key(path: str) -> str:
     return key
 
 
-def _listen(host: str, port: int, option: str) -> socket.socket:
-    """Opens a port to listen on."""
+def listen(host: str, port: int, option: str) -> socket.socket:
+    """Opens a port to listen on.
+
+    Args:
+        host: The address, IPv4 or IPv6, or a name of an IPv4 one.
+        port: The port; 0 for any.
+        option: The option that says the port, for the message.
+
+    Raises:
+        OSError: If it cannot be opened.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -90,11 +113,14 @@ def _listen(host: str, port: int, option: str) -> socket.socket:
         ) from None
 
 
-def _start_tensorflow(threads: int) -> None:
+def start_tensorflow(threads: int) -> None:
     """Imports TensorFlow, and takes what it leaves out of the garbage collector's rounds.
 
     They are 460 000 objects: a full collection would stop every request for a quarter of a
     second. What is loaded later is not frozen, so versions that go are collected.
+
+    Args:
+        threads: For one operation; 0 for TensorFlow's own choice.
     """
     with quiet_start():
         import tensorflow as tf

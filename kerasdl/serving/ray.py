@@ -80,10 +80,10 @@ def _serve(folder: Path, options: Options, replicas: int) -> int:
 
     if find_spec("ray") is None:
         raise ValueError("Ray Serve is not installed. Install kerasdl[serve,ray]")
-    app._check_packages()
-    key = app._read_key(options.api_key_file)
+    app.check_packages()
+    key = app.read_key(options.api_key_file)
     # Ray says nothing useful of a port that is taken.
-    app._listen(options.host, options.rest_port, "--rest-port").close()
+    app.listen(options.host, options.rest_port, "--rest-port").close()
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Ray's processes talk to each other on ports of their own, on every address.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
@@ -127,6 +127,13 @@ def _application(replica: Any, replicas: int, queue: int) -> Any:
 
     class Deployment:
         """What Ray keeps alive; all of it is in the ASGI application."""
+
+        app: Any
+        """The replica; `serve.ingress` adds it."""
+
+        def check_health(self) -> None:
+            """Ray asks now and then, and starts a replica anew when this raises."""
+            self.app.check_health()
 
     deployed: Any = serve.deployment(
         name=_NAME,

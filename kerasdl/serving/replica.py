@@ -10,8 +10,8 @@ from kerasdl.serving.limits import Receive
 from kerasdl.serving.options import Options
 
 _PATIENCE = 0.05
-_LOADING = 10.0
-"""Seconds that a stop waits for a model that is being loaded."""
+_LONGEST = 10.0
+"""Seconds that a stop waits for a call of a model, and for a model that is being loaded."""
 
 
 class Replica:
@@ -48,33 +48,31 @@ class Replica:
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})
 
+    def check_health(self) -> None:
+        """Returns when all threads do their work, or there are none yet.
+
+        Raises:
+            RuntimeError: If one is dead or stuck: the process should be started anew.
+        """
+        if self._server is not None and not self._server.healthy():
+            raise RuntimeError("a thread of the server is dead or stuck")
+
     async def _start(self) -> None:
         """Returns when every model that is there now has been tried."""
         # Imported late: the process that only makes it needs none of this.
         from kerasdl.serving import app, asgi, running
-        from kerasdl.serving.warmup import batch_sizes
-        from kerasdl.serving.watching import Watcher
 
         logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
         logging.getLogger("kerasdl.serving").setLevel(logging.INFO)
-        app._start_tensorflow(self._threads)
-        self._server = running._assemble(self._options)
+        app.start_tensorflow(self._threads)
+        self._server = running.assemble(self._options)
         self._app = asgi.App(self._server, self._key)
-        self._watcher = Watcher(
-            self._folder,
-            self._server.models,
-            asyncio.get_running_loop(),
-            sizes=batch_sizes(self._options.batch_size),
-            allowed=self._options.allow_operations,
-            keep=self._options.keep_versions,
-            seconds=self._options.poll_seconds,
-        )
-        self._watcher.start()
+        self._watcher = running.watch(self._folder, self._server, asyncio.get_running_loop())
         while not self._server.models.loaded_once and self._watcher.alive():
             await asyncio.sleep(_PATIENCE)
 
     async def _stop(self) -> None:
         self._server.draining = True
-        await self._server.batcher.close()
+        await self._server.batcher.close(_LONGEST)
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(None, self._watcher.stop, _LOADING)
+        await loop.run_in_executor(None, self._watcher.stop, _LONGEST)

@@ -40,21 +40,11 @@ async def run(folder: Path, options: Options, key: str, listener: socket.socket)
     stop: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.put_nowait, number)
-    server = _assemble(options)
-    watcher = Watcher(
-        folder,
-        server.models,
-        loop,
-        sizes=batch_sizes(options.batch_size),
-        allowed=options.allow_operations,
-        keep=options.keep_versions,
-        seconds=options.poll_seconds,
-    )
+    server = assemble(options)
     http = HttpServer(App(server, key), options)
     serving = await http.start(listener)
     rpc = await grpc_server.start(server, key)
-    watcher.start()
-    server.watching = watcher.alive
+    watcher = watch(folder, server, loop)
     _announce(folder, options, listener.getsockname()[1], rpc.port)
     told = await stop.get()
     log.info("stopping (%s)", told.name)
@@ -71,7 +61,12 @@ async def run(folder: Path, options: Options, key: str, listener: socket.socket)
     log.info("stopped")
 
 
-def _assemble(options: Options) -> Server:
+def assemble(options: Options) -> Server:
+    """Returns the parts that every request meets, without models yet.
+
+    Args:
+        options: What the person asked for.
+    """
     metrics = Metrics()
 
     def observe(servable: Servable, examples: int, ran: float, waited: float) -> None:
@@ -88,6 +83,29 @@ def _assemble(options: Options) -> Server:
     )
     gate = Gate(options.queue, max(_BODIES, 2 * options.max_body))
     return Server(options, Models(), batcher, gate, metrics)
+
+
+def watch(folder: Path, server: Server, loop: asyncio.AbstractEventLoop) -> Watcher:
+    """Starts what keeps a server's models as the folder is, and returns it.
+
+    Args:
+        folder: The models.
+        server: What serves them; its health is from now on that of this thread, too.
+        loop: The event loop.
+    """
+    options = server.options
+    watcher = Watcher(
+        folder,
+        server.models,
+        loop,
+        sizes=batch_sizes(options.batch_size),
+        allowed=options.allow_operations,
+        keep=options.keep_versions,
+        seconds=options.poll_seconds,
+    )
+    watcher.start()
+    server.watching = watcher.alive
+    return watcher
 
 
 def _announce(folder: Path, options: Options, rest: int, grpc: int) -> None:
