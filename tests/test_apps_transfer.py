@@ -24,6 +24,11 @@ MISTAKES = {
     "fine-tuning alone": (["--finetune-epochs", "3"], "--finetune-epochs goes with --transfer"),
     "no cache alone": (["--no-cache"], "--no-cache goes with --transfer"),
     "a limit alone": (["--cache-limit", "3GB"], "--cache-limit is of features of --transfer"),
+    "dropout alone": (["--dropout", "0.3"], "--dropout goes with --transfer"),
+    "a limit of nothing": (
+        ["--transfer", "vgg16", "--no-cache", "--cache-limit", "3GB"],
+        "--cache-limit is of features of --transfer. Received: arms that keep none",
+    ),
     "the network by its own name": (["--models", "transfer"], "name it with --transfer"),
     "an arm that does not exist": (
         ["--transfer", "vgg16", "--arms", "cold"],
@@ -114,6 +119,8 @@ def test_each_app_has_its_own_augmentation_and_an_option_for_all():
     assert plan(cifar10.APP, *arms).training[f"{BASE}-scratch"].flip
     assert not plan(svhn.APP, *arms).training[f"{BASE}-scratch"].flip
     # The option that the app's own networks have, too.
+    own = make_parser(mnist.APP).parse_args(["--models", "mlp", "--dropout", "0.3"])
+    assert make_recipe(mnist.APP, vars(own)).settings["mlp"]["dropout"] == 0.3
     dropout = plan(mnist.APP, "--dropout", "0.3")
     assert dropout.settings[f"{BASE}-frozen"]["dropout"] == 0.3
     assert dropout.precision == "auto"

@@ -153,7 +153,7 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
     }
     base = {"app": app.name, **preset}
     own = dict(options)
-    if transferring.is_asked(options):
+    if transferring.is_asked(options, app.settings):
         models_of, trainings = transferring.arms_of(options, app.augmentation)
         # What else a preset has was chosen for its own networks.
         base = {"app": app.name, "data": preset["data"], **models_of}
@@ -178,8 +178,9 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
         _check_names(given, models, base)
         changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
     plan = resolve(base, trainings, recipe.merge(changes, assigned), where=where)
-    if "cache_limit" in options and not plan.transfer:
-        raise ValueError("--cache-limit is of features of --transfer. Received: it alone")
+    if "cache_limit" in options and not any(how.cached for how in plan.transfer.values()):
+        received = "arms that keep none" if plan.transfer else "it alone"
+        raise ValueError(f"--cache-limit is of features of --transfer. Received: {received}")
     return plan
 
 

@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser, others: type[msgspec.Struct] | 
         parser: The parser; options that are not given are absent from the namespace.
         others: The app's own settings: a field of the same name is one option for both.
     """
-    taken = {field.encode_name for field in msgspec.structs.fields(others)} if others else set()
+    taken = _names(others)
     for struct, title in zip(
         _STRUCTS, ("transfer", "transfer: the network", "transfer: the training"), strict=True
     ):
@@ -57,6 +57,11 @@ def add_options(parser: argparse.ArgumentParser, others: type[msgspec.Struct] | 
     )
 
 
+def _names(struct: type[msgspec.Struct] | None) -> set[str]:
+    """Returns the options that the fields of an app's settings are."""
+    return {field.encode_name for field in msgspec.structs.fields(struct)} if struct else set()
+
+
 def _size(text: str) -> int:
     try:
         return parse_size(text)
@@ -64,8 +69,12 @@ def _size(text: str) -> int:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def is_asked(options: Mapping[str, Any]) -> bool:
+def is_asked(options: Mapping[str, Any], own: type[msgspec.Struct] | None) -> bool:
     """Whether the command line names bases.
+
+    Args:
+        options: The parser's result.
+        own: The app's own settings, as for `add_options`.
 
     Raises:
         ValueError: If it has options of a transfer without, or other models besides.
@@ -79,9 +88,10 @@ def is_asked(options: Mapping[str, Any]) -> bool:
                 )
         return True
     fields = [field.encode_name for struct in _STRUCTS for field in msgspec.structs.fields(struct)]
+    # Networks of some apps have dropout, too.
+    taken = _names(own)
     for name in [*fields, "no_cache"]:
-        # An app's own networks have dropout, too.
-        if name in options and name != "dropout":
+        if name in options and name not in taken:
             raise ValueError(
                 f"--{name.replace('_', '-')} goes with --transfer, e.g. --transfer vgg16; in a "
                 "recipe file it is changed with --set. Received: it alone"
