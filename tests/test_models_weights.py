@@ -2,7 +2,9 @@
 
 import io
 import json
+import tracemalloc
 import zipfile
+import zlib
 
 import h5py
 import keras
@@ -366,6 +368,36 @@ def test_a_shape_without_values(damaged, others):
     refused(others, path, f"{KERNEL} has a shape but no values")
 
 
+def test_no_filter_unpacks_more_than_an_array_holds(damaged, others):
+    path, file = damaged()
+    with file:
+        dataset = change(file, KERNEL, compression="gzip", chunks=(3, 3, 3, 8))
+        # 16 MB of zeros where the shape has room for 864 bytes.
+        dataset.id.write_direct_chunk((0, 0, 0, 0), zlib.compress(bytes(16 << 20)))
+    refused(others, path, f"{KERNEL} is compressed or filtered")
+    with h5py.File(path, "r+") as file:
+        del file[KERNEL]
+        file.create_dataset(KERNEL, data=np.zeros((3, 3, 3, 8), "f4"), fletcher32=True)
+    refused(others, path, f"{KERNEL} is compressed or filtered")
+
+
+@pytest.mark.parametrize("name", ["new.weights.h5", "archive.keras", "whole.h5", "old.h5"])
+def test_keras_own_files_have_no_filters(name, files):
+    path = files / name
+    if name.endswith(".keras"):
+        path = io.BytesIO(zipfile.ZipFile(path).read("model.weights.h5"))
+    filters = {}
+
+    def look(place, found):
+        if isinstance(found, h5py.Dataset):
+            filters[place] = found.id.get_create_plist().get_nfilters()
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    assert len(filters) > 100
+    assert set(filters.values()) == {0}
+
+
 def test_values_of_another_type(damaged, others):
     path, file = damaged()
     with file:
@@ -452,6 +484,55 @@ def test_archives_that_lie(files, others, tmp_path):
     content[place : place + 4] = b"oops"
     path.write_bytes(content)
     refused(others, path, r"damaged: model\.weights\.h5 in it: Bad CRC")
+
+
+ZEROS = bytes(16 << 20)
+
+
+def archive_of_zeros(path, method, **claims):
+    """Writes 16 MB of zeros as an archive's configuration, which claims to be 1000 bytes."""
+    claims = {"file_size": 1000, "CRC": zlib.crc32(ZEROS), **claims}
+    with zipfile.ZipFile(path, "w", method, compresslevel=9) as file:
+        file.writestr("config.json", ZEROS)
+        # The directory at the end of the file, which is what counts, is written on closing.
+        for name, value in claims.items():
+            setattr(file.filelist[0], name, value)
+    return path
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_cannot_be_unpacked_in_pieces_is_not_unpacked(method, others, tmp_path):
+    path = archive_of_zeros(tmp_path / "base.keras", method)
+    assert path.stat().st_size < 20_000
+    refused(others, path, r"config\.json in it is compressed other than by deflate")
+
+
+def test_a_size_that_lies_costs_no_more_than_a_piece(others, tmp_path):
+    path = archive_of_zeros(tmp_path / "base.keras", zipfile.ZIP_DEFLATED)
+    refused(others, path, r"damaged: config\.json in it: Bad CRC")  # all is imported by now
+    tracemalloc.start()
+    try:
+        refused(others, path, r"damaged: config\.json in it: Bad CRC")
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_sizes_that_the_file_does_not_have(others, files, tmp_path):
+    path = archive_of_zeros(tmp_path / "base.keras", zipfile.ZIP_DEFLATED, file_size=9 << 20)
+    refused(others, path, "claims 9,437,184 bytes, more than the 8,388,608 that are possible")
+    # Shorter than it claims, with the right checksum.
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", b"{}")
+        file.filelist[0].file_size = 1000
+    refused(others, path, r"damaged: config\.json in it claims 1,000 bytes and has 2")
+    # More packed bytes than the whole file, so that more might be unpacked.
+    config = zipfile.ZipFile(files / "archive.keras").read("config.json")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("config.json", config)
+        file.writestr("model.weights.h5", ZEROS)
+        file.filelist[1].compress_size = 1 << 30
+    refused(others, path, r"model\.weights\.h5 in it claims 16,777,216 bytes, more than the ")
 
 
 def test_an_archive_of_another_network_builds_nothing_of_it(others, tmp_path):

@@ -1,9 +1,9 @@
 """Reading arrays of an HDF5 file that anyone may have written.
 
 HDF5 can point outside itself: datasets in other files, links to other files, datasets that are put
-together of others; and a dataset of a few bytes may declare any shape. None of it is followed or
-allocated here: the file is walked first, and an array is read only where its shape is one that was
-asked for.
+together of others; a dataset of a few bytes may declare any shape, and a compressed one may unpack
+to more than its shape. None of it is followed, allocated or unpacked here: the file is walked
+first, and an array is read only where its shape is one that was asked for.
 """
 
 from collections.abc import Iterator, Sequence
@@ -68,6 +68,9 @@ class File:
             raise self.error(f"the values of {path} are in another file")
         if dataset.is_virtual:
             raise self.error(f"{path} is put together of other datasets")
+        # What a filter makes of a chunk has the size that the chunk says, not the dataset.
+        if dataset.id.get_create_plist().get_nfilters():
+            raise self.error(f"{path} is compressed or filtered, which Keras's files never are")
 
     def read(self, path: str, shape: Sequence[int]) -> NDArray[np.float32]:
         """Returns one array of finite floats.

@@ -23,9 +23,13 @@ from kerasdl.models import hdf5
 
 WEIGHTS, CONFIG = "model.weights.h5", "config.json"
 MODEL_KINDS = ("Functional", "PretrainedBase")
-MAX_CONFIG_BYTES = 64 << 20
+# Keras's own networks have less than 1 MB of it.
+MAX_CONFIG_BYTES = 8 << 20
 # Keras stores without compression; another program that packs it again gains little on weights.
 MAX_EXPANSION = 20
+# The other methods unpack as much as there is, however little is asked for.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+PIECE_BYTES = 1 << 20
 
 
 def base_inside(path: Path) -> tuple[str, str, str] | None:
@@ -42,10 +46,11 @@ def base_inside(path: Path) -> tuple[str, str, str] | None:
         ValueError: If it is no .keras file.
     """
     with _archive(path) as archive:
-        try:
-            config = json.loads(_member(archive, CONFIG, path, MAX_CONFIG_BYTES))
-        except (ValueError, RecursionError):
-            raise ValueError(f"{path} is no Keras model: its {CONFIG} is no JSON") from None
+        content = _member(archive, CONFIG, path, MAX_CONFIG_BYTES).getvalue()
+    try:
+        config = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ValueError(f"{path} is no Keras model: its {CONFIG} is no JSON") from None
     try:
         inner = [
             layer for layer in config["config"]["layers"] if layer["class_name"] in MODEL_KINDS
@@ -83,7 +88,7 @@ def opened(path: Path) -> Iterator[hdf5.File]:
         return
     with _archive(path) as archive:
         content = _member(archive, WEIGHTS, path)
-    with hdf5.opened(path, io.BytesIO(content)) as file:
+    with hdf5.opened(path, content) as file:
         yield file
 
 
@@ -97,23 +102,44 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
         yield archive
 
 
-def _member(archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None) -> bytes:
+def _member(
+    archive: zipfile.ZipFile, name: str, path: Path, limit: int | None = None
+) -> io.BytesIO:
     try:
         info = archive.getinfo(name)
     except KeyError:
         raise ValueError(f"{path} is no Keras model: it has no {name} inside") from None
-    most = info.compress_size * MAX_EXPANSION if limit is None else limit
+    if info.compress_type not in METHODS:
+        raise ValueError(f"{path} is not read: {name} in it is compressed other than by deflate")
+    # Both sizes are claims: the packed one cannot be more than the whole file.
+    packed = min(info.compress_size, path.stat().st_size)
+    most = packed * MAX_EXPANSION if limit is None else limit
     if info.file_size > most:
         raise ValueError(
             f"{path} is not read: {name} in it claims {info.file_size:,} bytes, "
             f"more than the {most:,} that are possible"
         )
     try:
-        return archive.read(info)
+        content = _unpacked(archive, info)
     except (zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, EOFError) as error:
         raise ValueError(f"{path} is damaged: {name} in it: {error}") from None
     except zlib.error as error:
         raise ValueError(f"{path} is damaged: {name} in it: {error}") from None
+    if (length := content.seek(0, io.SEEK_END)) != info.file_size:
+        raise ValueError(
+            f"{path} is damaged: {name} in it claims {info.file_size:,} bytes and has {length:,}"
+        )
+    content.seek(0)
+    return content
+
+
+def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> io.BytesIO:
+    """Reads in pieces: at once, all would be unpacked before it is cut to the size it claims."""
+    content = io.BytesIO()
+    with archive.open(info) as stream:
+        while piece := stream.read(PIECE_BYTES):
+            content.write(piece)
+    return content
 
 
 def new_layout(model: keras.Model, prefix: str = "") -> Iterator[tuple[str, list[tuple[str, Any]]]]:
