@@ -115,5 +115,19 @@ def test_blocks_nearer_to_the_image_have_lower_rates():
     scales = scales_by_depth(model, base, ("end_0", "end_1", "end_2"), 0.5)
     # The kernels of b, end_1; c, end_2 and what is behind; the head.
     assert scales[::2] == [0.25, 0.25, 0.5, 0.5, 0.5, 1.0]
-    with pytest.raises(ValueError, match=r"expected a base with a layer of x\. Received: none"):
-        scales_by_depth(model, base, ("x",), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("features", "expected"),
+    [
+        ("block1_conv2", [0.5, 0.5]),
+        ("block3_pool", [0.125, 0.125, 0.25, 0.25, 0.5, 0.5, 0.5]),
+        # Two layers of block 3 are a block, too.
+        ("block3_conv2", [0.125, 0.125, 0.25, 0.25, 0.5, 0.5]),
+    ],
+)
+def test_the_last_block_is_the_one_that_the_features_are_of(features, expected):
+    whole = keras.applications.VGG16(weights=None, include_top=False, input_shape=(32, 32, 3))
+    base = keras.Model(whole.input, whole.get_layer(features).output)
+    cuts = [f"block{number}_pool" for number in range(1, 6)]
+    assert scales_by_depth(base, base, cuts, 0.5)[::2] == expected

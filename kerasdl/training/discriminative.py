@@ -100,7 +100,8 @@ def scales_by_depth(
     """Returns the factor of each trainable variable of a model with a base inside.
 
     What is no part of the base, the head, has the factor 1; the base's last block has
-    `decay`, the block below it decay², and so on down to the image.
+    `decay`, the block below it decay², and so on down to the image. A base that is cut inside
+    a block ends with what is left of that one.
 
     Args:
         model: The model.
@@ -110,17 +111,15 @@ def scales_by_depth(
 
     Returns:
         Factors in the order of `model.trainable_variables`.
-
-    Raises:
-        ValueError: If the base has none of those layers.
     """
     names = [layer.name for layer in base.layers]
     ends = sorted(names.index(cut) for cut in cuts if cut in names)
-    if not ends:
-        raise ValueError(f"expected a base with a layer of {', '.join(cuts)}. Received: none")
+    blocks = [sum(end < index for end in ends) for index in range(len(names))]
+    if cuts[-1] in names:
+        # What a base has behind the end of its last block is part of that.
+        blocks = [min(block, len(ends) - 1) for block in blocks]
     factors = {}
-    for index, layer in enumerate(base.layers):
-        blocks_above = sum(end >= index for end in ends[:-1])
+    for layer, block in zip(base.layers, blocks, strict=True):
         for variable in layer.trainable_variables:
-            factors[id(variable)] = decay ** (1 + blocks_above)
+            factors[id(variable)] = decay ** (1 + blocks[-1] - block)
     return [factors.get(id(variable), 1.0) for variable in model.trainable_variables]
