@@ -1,17 +1,23 @@
 """Weights of a base: where they are looked for, Keras's formats, and files that lie."""
 
+import dataclasses
+import hashlib
 import io
 import json
+import os
+import socket
 import tracemalloc
 import zipfile
 import zlib
+from pathlib import Path
+from unittest.mock import Mock
 
 import h5py
 import keras
 import numpy as np
 import pytest
 
-from kerasdl.models import hdf5, weights, weights_file
+from kerasdl.models import downloads, hdf5, weights, weights_file
 from kerasdl.models.base_model import base_model
 from kerasdl.models.bases import get
 from kerasdl.models.transfer import base_of, transfer
@@ -19,6 +25,7 @@ from kerasdl.models.transfer import base_of, transfer
 BASE = "mobilenet_0.25"
 FILE = "mobilenet_2_5_224_tf_no_top.h5"
 KERNEL = "layers/conv2d/vars/0"
+GET_FILE = keras.utils.get_file
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +78,7 @@ def _no_network(monkeypatch, tmp_path_factory):
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path_factory.mktemp("keras")))
+    monkeypatch.delenv("KERASDL_DATA", raising=False)
 
 
 def refused(others, path, complaint, base=BASE):
@@ -149,26 +157,124 @@ def test_never_random_by_surprise():
         transfer((32, 32, 3), 10, base=BASE)
 
 
-def test_keras_downloads_by_its_own_name_address_and_checksum(monkeypatch, tmp_path):
+@pytest.fixture
+def published(monkeypatch):
+    """Keras's download, which finds some bytes at every address; what it was asked for."""
     asked = {}
 
-    def get_file(name, origin, **settings):
-        asked.update(settings, name=name, origin=origin)
-        return str(tmp_path / name)
+    def get_file(name, origin, *, cache_dir, cache_subdir, file_hash):
+        asked.update(name=name, origin=origin, file_hash=file_hash)
+        path = Path(cache_dir, cache_subdir, name)
+        path.write_bytes(b"weights")
+        return str(path)
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
+    return asked
+
+
+def models_folder():
+    return Path(os.environ["KERAS_HOME"]) / "models"
+
+
+def test_keras_downloads_by_its_own_name_address_and_checksum(published):
     base = get("convnext_tiny")
-    assert weights.resolve("imagenet", base.name) == tmp_path / base.weights_file
-    assert asked == {
-        "name": "convnext_tiny_notop.h5",
-        "origin": base.url,
-        "cache_subdir": "models",
-        "file_hash": base.checksum,
-    }
-    asked.clear()
     with pytest.raises(FileNotFoundError, match="was not asked for"):
         weights.resolve("imagenet", base.name, download=False)
-    assert not asked
+    assert not published
+    path = weights.resolve("imagenet", base.name)
+    assert path == models_folder() / base.weights_file
+    assert path.read_bytes() == b"weights"
+    assert [entry.name for entry in models_folder().iterdir()] == [base.weights_file]
+    assert published == {
+        "name": "convnext_tiny_notop.h5",
+        "origin": base.url,
+        "file_hash": base.checksum,
+    }
+
+
+@pytest.mark.parametrize("base", ["vgg16", "convnext_tiny"])
+def test_half_a_file_in_keras_folder_is_fetched_anew(base, published):
+    path = models_folder() / get(base).weights_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"wei")
+    assert weights.resolve("imagenet", base) == path
+    assert path.read_bytes() == b"weights"
+
+
+def test_half_a_file_without_network_is_to_be_deleted():
+    path = models_folder() / get("vgg16").weights_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"wei")
+    for download, reason in ((True, "no network"), (False, "it was not asked for")):
+        with pytest.raises(FileNotFoundError) as raised:
+            weights.resolve("imagenet", "vgg16", download=download)
+        expected = f"{reason}. {path} is not that file, by its checksum: delete it. Put the file "
+        assert expected in str(raised.value)
+    assert path.read_bytes() == b"wei"
+    other = path.with_name(f"{path.stem}.weights.h5")
+    other.touch()
+    assert weights.resolve("imagenet", "vgg16") == other
+
+
+@pytest.mark.parametrize("digest", [hashlib.md5, hashlib.sha256])
+def test_a_whole_file_in_keras_folder_is_taken(digest, monkeypatch):
+    base = dataclasses.replace(get("vgg16"), checksum=digest(b"weights").hexdigest())
+    monkeypatch.setattr(weights.bases, "get", lambda name: base)
+    path = models_folder() / base.weights_file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"weights")
+    assert weights.resolve("imagenet", "vgg16") == path
+
+
+def test_a_download_that_is_killed_leaves_nothing_under_the_files_name(monkeypatch):
+    def get_file(name, origin, *, cache_dir, cache_subdir, file_hash):
+        Path(cache_dir, cache_subdir, name).write_bytes(b"wei")
+        found.extend(models_folder().iterdir())  # what a kill in this moment leaves
+        raise KeyboardInterrupt
+
+    found = []
+    monkeypatch.setattr(keras.utils, "get_file", get_file)
+    before = socket.getdefaulttimeout()
+    with pytest.raises(KeyboardInterrupt):
+        weights.resolve("imagenet", BASE)
+    assert [path.name.startswith(".fetching-") for path in found] == [True]
+    assert not list(models_folder().iterdir())
+    assert socket.getdefaulttimeout() == before
+
+
+def test_keras_download_is_checked_and_comes_whole(monkeypatch, tmp_path):
+    source, folder = tmp_path / "source.h5", tmp_path / "models"
+    source.write_bytes(b"weights")
+    monkeypatch.setattr(keras.utils, "get_file", GET_FILE)
+    asked = ("base.h5", source.as_uri())
+    with pytest.raises(ValueError, match="Incomplete or corrupted file"):
+        downloads.fetched(*asked, hashlib.md5(b"wei").hexdigest(), folder)
+    assert not list(folder.iterdir())
+    for checksum in (
+        "",
+        hashlib.md5(b"weights").hexdigest(),
+        hashlib.sha256(b"weights").hexdigest(),
+    ):
+        (folder / "base.h5").write_bytes(b"wei")
+        path = downloads.fetched(*asked, checksum, folder)
+        assert path.read_bytes() == b"weights"
+        assert list(folder.iterdir()) == [path]
+
+
+def test_the_message_of_a_missing_network_is_of_use_in_both_places(monkeypatch):
+    # As Keras says it, which asks the number of an error that has none.
+    base = get(BASE)
+    monkeypatch.setattr(
+        keras.utils,
+        "get_file",
+        Mock(side_effect=Exception(f"URL fetch failure on {base.url}: None -- [Errno -2] No name")),
+    )
+    with pytest.raises(FileNotFoundError) as raised:
+        weights.resolve("imagenet", BASE)
+    message = str(raised.value)
+    assert f"{base.url} was not fetched: [Errno -2] No name. Put the file" in message
+    assert "--arms scratch at the command line" in message
+    assert 'weights="random" and freeze="none" in Python.' in message
 
 
 @pytest.mark.parametrize("wrong", ["imagnet", "", "nowhere/base.h5"])

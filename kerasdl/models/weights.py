@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from kerasdl.models import bases, hdf5, preprocessing, weights_file
+from kerasdl.models import bases, downloads, hdf5, preprocessing, weights_file
 
 IMAGENET, RANDOM = "imagenet", "random"
 SUFFIXES = (".h5", ".hdf5", ".keras")
 DATA_VARIABLE = "KERASDL_DATA"
-TIMEOUT_SECONDS = 30
 
 
 def resolve(
@@ -32,8 +30,8 @@ def resolve(
     Args:
         weights: "random"; "imagenet", for Keras's file without the top, or one of the same stem
             that ends in .weights.h5 or .keras, in `weights/` of a folder of data, else in Keras's
-            own folder, else fetched into that; a file in one of Keras's formats; or a run's folder,
-            for the lowest seed's model in it that has this base.
+            own folder where it is whole, else fetched into that; a file in one of Keras's formats;
+            or a run's folder, for the lowest seed's model in it that has this base.
         base: one of `bases.names()`.
         folders: more folders of data, looked at before the one that KERASDL_DATA names.
         download: whether to fetch Keras's file where it is not here.
@@ -70,41 +68,34 @@ def _imagenet(base: bases.Base, folders: Iterable[str | os.PathLike[str]], downl
     cache = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras").expanduser() / "models"
     stem = base.weights_file.removesuffix(".h5")
     files = (base.weights_file, f"{stem}.weights.h5", f"{stem}.keras")
+    kept, cut_off = cache / base.weights_file, ""
     for place in (*places, cache):
         for file in files:
-            if (place / file).is_file():
-                return place / file
+            path = place / file
+            if not path.is_file():
+                continue
+            # Keras fetches under the final name: of a killed download, half stays.
+            if path == kept and not downloads.is_whole(path, base.checksum):
+                cut_off = f"{path} is not that file, by its checksum: delete it. "
+                continue
+            return path
     reason = "it was not asked for"
     if download:
         try:
-            return _fetched(base)
+            return downloads.fetched(base.weights_file, base.url, base.checksum, cache)
         # Keras raises a bare Exception where the network fails.
         except Exception as error:
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             reason = reason.removeprefix(f"URL fetch failure on {base.url}: ")
+            # The number of the error, which Keras says also where there is none.
+            reason = reason.removeprefix("None -- ").rstrip(".")
     first = places[0] if places else f"the folder weights/ in the one that {DATA_VARIABLE} names"
     raise FileNotFoundError(
         f"no ImageNet weights of {base.title} here, and {base.url} was not fetched: {reason}. "
-        f"Put the file {base.weights_file} (or {stem}.weights.h5) into {first}, or into {cache}; "
-        f'or ask for weights="{RANDOM}" and train all of it.'
+        f"{cut_off}Put the file {base.weights_file} (or {stem}.weights.h5) into {first}, or into "
+        f"{cache}; or train all of it from a random start: --arms scratch at the command line, "
+        f'weights="{RANDOM}" and freeze="none" in Python.'
     )
-
-
-def _fetched(base: bases.Base) -> Path:
-    # Keras sets no limit: without one a network that swallows packets would hold the run forever.
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT_SECONDS)
-    try:
-        return Path(
-            keras.utils.get_file(
-                base.weights_file,
-                base.url,
-                cache_subdir="models",
-                file_hash=base.checksum or None,
-            )
-        )
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _of_run(folder: Path, base: bases.Base) -> Path:
