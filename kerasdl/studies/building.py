@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from kerasdl.datasets.dataset import Dataset, Examples
 from kerasdl.models import bases, registry
 from kerasdl.studies.plan import Recipe
+from kerasdl.training.settings import Precision
 
 if TYPE_CHECKING:
     import keras
@@ -19,12 +20,25 @@ def precision_of(plan: Recipe, name: str) -> str:
     """
     from kerasdl.training.precision import resolve
 
-    slow = plan.network(name).depthwise
-    if name in plan.transfer:
-        base = bases.get(plan.settings[name]["base"])
-        # A frozen base is computed forwards only.
-        slow = not base.bfloat16 if plan.transfer[name].arm == "frozen" else base.depthwise
-    return resolve(plan.precision, depthwise=slow)
+    if name not in plan.transfer:
+        return resolve(plan.precision, depthwise=plan.network(name).depthwise)
+    base = str(plan.settings[name]["base"])
+    if plan.transfer[name].arm == "frozen":
+        return precision_of_frozen(plan.precision, base)
+    return resolve(plan.precision, depthwise=bases.get(base).depthwise)
+
+
+def precision_of_frozen(precision: Precision, base: str) -> str:
+    """Returns the Keras dtype policy of a base that is computed forwards only.
+
+    Args:
+        precision: What was asked for.
+        base: One of `bases.names()`.
+    """
+    from kerasdl.training.precision import resolve
+
+    # What its features lose in bfloat16, they lose on a GPU, too.
+    return resolve(precision, exact=not bases.get(base).bfloat16)
 
 
 def build(

@@ -8,7 +8,7 @@ import keras
 from kerasdl.training.settings import Precision
 
 
-def resolve(precision: Precision, *, depthwise: bool = False) -> str:
+def resolve(precision: Precision, *, depthwise: bool = False, exact: bool = False) -> str:
     """Returns the Keras dtype policy for one network on this machine.
 
     "auto" is mixed_bfloat16 where the processor (AVX-512 BF16, AMX) or the GPU
@@ -22,10 +22,16 @@ def resolve(precision: Precision, *, depthwise: bool = False) -> str:
     Args:
         precision: What was asked for.
         depthwise: Whether the network has depthwise convolutions.
+        exact: Whether "auto" is float32 on every device, for a network whose answers suffer.
     """
     if precision != "auto":
         return precision
-    return "mixed_bfloat16" if _has_bfloat16(depthwise) else "float32"
+    return "mixed_bfloat16" if not exact and _has_bfloat16(depthwise) else "float32"
+
+
+def item_bytes(name: str) -> int:
+    """Returns the bytes of a number that layers of the Keras dtype policy `name` hand on."""
+    return 4 if name == "float32" else 2
 
 
 @contextlib.contextmanager
