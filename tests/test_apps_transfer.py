@@ -186,8 +186,34 @@ def test_other_weights_under_the_same_name_are_another_recipe(run, capsys, tmp_p
     assert f"settings.{BASE}-frozen.weights_sha256" in error
 
 
-def test_a_first_look_reproduces_it(run, tmp_path):
+def test_features_without_room_are_refused_before_there_is_a_folder(run, tmp_path, capsys):
+    _, arguments = run
+    given = [*arguments[:-1], str(tmp_path / "new"), "--cache-limit", "1kB"]
+    assert svhn.main(given) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "more than all that the cache may: 1 kB. Raise the limit (--cache-limit" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_ends_in_an_error_is_not_left_running(tmp_path, capsys, monkeypatch):
+    from kerasdl.studies.networks import Study
+
+    def fail(*_):
+        raise ValueError("the features are others")
+
+    monkeypatch.setattr(Study, "fit", fail)
+    given = ["--dataset", "synthetic", "--train-size", "60", "--models", "lenet5"]
+    assert svhn.main([*given, "--out", str(tmp_path / "new")]) == 2
+    assert "the features are others" in capsys.readouterr().err
+    assert record.read(tmp_path / "new" / "results.json").status == "interrupted"
+
+
+def test_a_first_look_reproduces_it(run, tmp_path, monkeypatch):
+    from kerasdl.training.features.extract import Extractor
+
     out, _ = run
+    monkeypatch.setattr(Extractor, "_compute", lambda *a: pytest.fail("computed again"))
     assert reproduce.main([str(out), "--quick", "--out", str(tmp_path / "new")]) == 0
     found = json.loads((tmp_path / "new" / "reproduction.json").read_text())
     assert found["models"][0]["bit_identical"] == [0]

@@ -246,6 +246,7 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
     from rich.console import Console
 
     from kerasdl.studies.data import divide
+    from kerasdl.studies.transfer.cached import open_cache
     from kerasdl.studies.transfer.weights import pin
     from kerasdl.training.environment import start_keras
 
@@ -253,7 +254,9 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
     splits = divide(dataset, plan.data)
     start_keras()
     console = Console()
-    plan, weights = pin(plan, dataset, task.data, console)
+    cache = open_cache(plan, None, console)
+    rows = max(map(len, (splits.train, splits.validation, splits.test)))
+    plan, weights = pin(plan, dataset, task.data, console, cache=cache, rows=rows)
     from kerasdl.studies.networks import Study
     from kerasdl.training.ending import StopAfter
 
@@ -267,6 +270,7 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
         reported=[],
         console=console,
         weights=weights,
+        cache=cache,
     )
     console.print(dataset.label, style="bold", highlight=False, markup=False)
     models = []

@@ -115,14 +115,16 @@ def _run(
     if not workers.is_chief:
         follow(plan, dataset, splits, strategy, workers)
         return 0
+    from kerasdl.studies.transfer.cached import open_cache
     from kerasdl.training.environment import start_keras
 
     start_keras()
-    plan, weights = pin(plan, dataset, options.get("data"), console)
+    cache = open_cache(plan, options.get("cache_limit"), console)
+    rows = max(map(len, (splits.train, splits.validation, splits.test)))
+    plan, weights = pin(plan, dataset, options.get("data"), console, cache=cache, rows=rows)
     folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
     banner(console, dataset.label, dataset.synthetic)
     from kerasdl.studies.networks import Study
-    from kerasdl.studies.transfer.cached import open_cache
 
     # Of these images, not of a folder that happens to have their name.
     published = is_published(describe(dataset, splits, plan.data), plan.data, app.name)
@@ -139,7 +141,7 @@ def _run(
         distribution=strategy,
         titles={**app.titles, **titles(plan)},
         weights=weights,
-        cache=open_cache(plan, options.get("cache_limit"), console),
+        cache=cache,
     )
     del dataset  # with its undivided images, 225 MB at SVHN's full size
     if "find_lr" in options:

@@ -41,7 +41,7 @@ class Study:
         distribution: The strategy, where it had to be made already; None to make it here.
         titles: Names for people of models that have names of their own.
         weights: Paths of the weights that bases begin with, by model (`transfer.weights.pin`).
-        cache: The `FeatureCache` of frozen bases; None for the one in its usual place.
+        cache: The `FeatureCache` of frozen bases; None to compute them at every call.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -112,8 +112,9 @@ class Study:
 
         Raises:
             FloatingPointError: If a loss became NaN or infinite.
-            OSError: If the folder cannot be written. What was finished before
-                is kept either way.
+            OSError: If the folder cannot be written.
+            ValueError: If features have no room, or are others than the network's. What was
+                finished before is kept in any case.
         """
         done = {(run.model, run.seed) for run in self.record.runs}
         seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
@@ -134,7 +135,7 @@ class Study:
                     self._add(self._train(model, seed, f"{number} of {len(todo)}"))
         except KeyboardInterrupt:
             status = "interrupted"
-        except (FloatingPointError, OSError):
+        except (FloatingPointError, OSError, ValueError):
             # The disk may be what failed; a folder that is gone is not made anew.
             with contextlib.suppress(OSError):
                 if self.folder.is_dir():

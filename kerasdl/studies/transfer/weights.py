@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from kerasdl.datasets.dataset import Dataset
     from kerasdl.studies.plan import Recipe
+    from kerasdl.training.features.cache import FeatureCache
 
 NAMED = ("imagenet", "random")
 """Values of the setting `weights` that are no paths."""
@@ -30,7 +31,13 @@ def check_there(plan: "Recipe") -> None:
 
 
 def pin(
-    plan: "Recipe", dataset: "Dataset", folder: str | None, console: Any
+    plan: "Recipe",
+    dataset: "Dataset",
+    folder: str | None,
+    console: Any,
+    *,
+    cache: "FeatureCache | None" = None,
+    rows: int = 0,
 ) -> tuple["Recipe", dict[str, str]]:
     """Finds the weights of every base, and checks what only the built network can tell.
 
@@ -42,6 +49,8 @@ def pin(
         dataset: The images, for their shape and the number of classes.
         folder: A folder with data sets' files, in which weights may be; or None.
         console: A `rich` console, for a line about each file.
+        cache: Where features will be kept.
+        rows: Of how many images at a time.
 
     Returns:
         The recipe with `weights_sha256` in the settings of each model that begins with weights
@@ -50,12 +59,14 @@ def pin(
     Raises:
         FileNotFoundError: If there are no such weights, here and where they can be fetched.
         ValueError: If they are others than the recipe's or of another architecture, or a
-            layer does not exist.
+            layer does not exist; or if features are larger than the cache may be.
     """
     if not plan.transfer:
         return plan, {}
     from kerasdl.models import transfer as network
     from kerasdl.models import weights as weights_of
+    from kerasdl.studies.building import precision_of
+    from kerasdl.training.precision import item_bytes
 
     folders = [] if folder is None else [folder]
     built: dict[tuple[Any, ...], keras.Model] = {}
@@ -77,6 +88,10 @@ def pin(
         network.set_trainable(model, own.get("freeze", "conv"))
         if how.unfreeze is not None:
             network.unfreeze(model, how.unfreeze)
+        if how.cached and cache is not None:
+            # The model has float32's policy here, whatever it will be trained with.
+            numbers = network.features_model(model).output_shape[1]
+            cache.check_limit(rows * numbers * item_bytes(precision_of(plan, name)))
         if path is not None:
             found = weights_of.identity(network.base_of(model))
             settings[name] = {**settings[name], "weights_sha256": found}

@@ -122,12 +122,7 @@ class FeatureCache:
         found = self._find(path, header, self._notify)
         if found is not None:
             return found
-        if header.size > self.limit:
-            raise ValueError(
-                f"the features take {format_size(header.size)}, more than all that the cache may: "
-                f"{format_size(self.limit)}. Raise the limit (--cache-limit or {LIMIT_VARIABLE}), "
-                "or train without the cache (--no-cache)"
-            )
+        self.check_limit(header.size)
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._taken(path.with_suffix(PART)) as file:
             # Another process may have finished it meanwhile.
@@ -138,6 +133,15 @@ class FeatureCache:
             found = self._write(file, path, header, compute)
         self.trim(self.limit)
         return found
+
+    def check_limit(self, size: int) -> None:
+        """Raises ValueError if features of `size` bytes alone would pass the limit."""
+        if size > self.limit:
+            raise ValueError(
+                f"the features take {format_size(size)}, more than all that the cache may: "
+                f"{format_size(self.limit)}. Raise the limit (--cache-limit or {LIMIT_VARIABLE}), "
+                "or train without the cache (--no-cache)"
+            )
 
     def entries(self) -> list[Entry]:
         """Returns what is in the cache, the lately used first; unfinished and damaged files too."""
