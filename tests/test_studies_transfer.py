@@ -7,7 +7,9 @@ from arms_fakes import BASE, make_study, save_base
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.models import transfer
+from kerasdl.studies.transfer import phases
 from kerasdl.studies.transfer.cached import CachedBase
+from kerasdl.training.features.views import View
 from kerasdl.training.order import epoch_order, view_order
 
 SHORT = ["--epochs", "3", "--batch-size", "20", "--learning-rate", "0.01"]
@@ -181,18 +183,32 @@ def test_rates_are_tested_on_features(study):
 
 def test_wrong_features_end_in_an_error(study, monkeypatch):
     found = study()
-    real, test = CachedBase.of, found.splits.test.images
+    real, train = CachedBase.of, found.splits.train.images
     monkeypatch.setattr(
-        CachedBase, "of", lambda self, x: real(self, x) + (0.5 if x is test else 0.0)
+        CachedBase, "of", lambda self, x: real(self, x) + (0.5 if x is train else 0.0)
     )
     with pytest.raises(ValueError, match=r"must agree to 0\.001.*kerasdl cache"):
         found.fit(f"{BASE}-frozen", 0, "wrong")
 
 
-def test_views_are_seen_in_turn(study):
+def test_views_are_of_the_images_looked_at_again(study):
     found = study("--views", "2", "--shift", "2", "--epochs", "2")
-    begun = found.fit(f"{BASE}-frozen", 0, "views")
-    assert begun.model.history.epoch == [0, 1]
+    name, images = f"{BASE}-frozen", found.splits.train.images
+    begun = phases.start(found, name, 0)
+    assert (begun.train.views, len(begun.train)) == (2, len(images))
+    features = transfer.features_model(begun.model)
+    view = View(found.plan.training[name], found.plan.seed, 0)
+    first, second = np.split(begun.train.images, 2)
+    assert np.abs(first - second).max() > 0.1 * np.abs(first).max()
+    for rows, shown in ((first, images), (second, view.look(images, 0, len(images)))):
+        expected = features.predict(shown, verbose=0)
+        np.testing.assert_allclose(rows, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    np.testing.assert_array_equal(begun.train.labels, np.tile(found.splits.train.labels, 2))
+    fitted = found.fit(name, 0, "views")
+    assert fitted.model.history.epoch == [0, 1]
+
+
+def test_views_are_seen_in_turn():
     order = epoch_order(50, 7, 4)
     epochs = [view_order(epoch_order(50, 7, e), 3, 7, e) for e in range(4, 7)]
     np.testing.assert_array_equal(epochs[0] % 50, order)

@@ -14,8 +14,8 @@ from rich.console import Console
 
 from kerasdl import record
 from kerasdl.datasets.load import load
-from kerasdl.experiments.cuts.frozen import Frozen
 from kerasdl.models import saved, transfer
+from kerasdl.studies.transfer.frozen import Frozen
 from kerasdl.training.packed import packable
 from kerasdl.training.settings import Training
 from kerasdl.tuning import identity, study, transfer_head
@@ -149,7 +149,7 @@ def test_a_head_on_other_features_is_refused(given):
     logits = head.predict(frozen.features_of(model, size=0).of(images), verbose=0)
     joined = frozen.joined(model, head.get_weights(), logits, images)
     assert joined.difference < 1e-5
-    with pytest.raises(FloatingPointError, match="must have the logits of its head"):
+    with pytest.raises(ValueError, match=r"must agree to 0\.001 of the largest logit on 8 images"):
         frozen.joined(frozen.model(), head.get_weights(), logits + 0.01, images)
 
 
@@ -165,9 +165,12 @@ def test_features_are_kept_where_an_app_finds_them(given):
     sha256 = weights.identity(transfer.base_of(model))
     # What a recipe of an app has of a model whose size and pooling nobody named.
     recipe = {"base": fakes.BASE, "weights": "imagenet", "weights_sha256": sha256, **cut}
-    theirs = CachedBase(model, recipe, "float32", None, None)
-    keys = [one._extractor.key(dataset.test.images) for one in (ours, theirs)]
-    assert keys[0] == keys[1]
+    # And of one whose person named them.
+    named = {**recipe, "size": 0, "pooling": "average"}
+    theirs = [CachedBase(model, one, "float32", None, None) for one in (recipe, named)]
+    keys = [one._extractor.key(dataset.test.images) for one in (ours, *theirs)]
+    assert keys[0] == keys[1] == keys[2]
+    assert keys[0]["network"]["pooling"] == "average"
 
 
 def test_trials_are_called_by_what_they_are():

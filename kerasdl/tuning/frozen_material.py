@@ -7,10 +7,10 @@ import keras
 from rich.console import Console
 
 from kerasdl.datasets.dataset import Dataset, Examples, Splits
-from kerasdl.experiments.cuts.frozen import Frozen
 from kerasdl.models import transfer, weights
 from kerasdl.reporting import text
-from kerasdl.studies.transfer.phases import CHECKED
+from kerasdl.studies.transfer.frozen import Frozen
+from kerasdl.studies.transfer.whole import CHECKED
 from kerasdl.training.settings import Training
 from kerasdl.tuning.head_model import HeadModel
 from kerasdl.tuning.material import Finished, Material

@@ -8,11 +8,11 @@ import numpy as np
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.experiments.cuts import heads
-from kerasdl.experiments.cuts.frozen import Frozen
 from kerasdl.experiments.cuts.settings import Place, Recipe
 from kerasdl.experiments.cuts.taps import tapped
 from kerasdl.models import transfer, weights
 from kerasdl.studies.experiment import Context
+from kerasdl.studies.transfer.frozen import Frozen
 from kerasdl.training.features import Extractor
 from kerasdl.training.packed import Packed
 from kerasdl.training.progress import RichProgress

@@ -11,7 +11,7 @@ from kerasdl.experiments.cuts.analysis import Cut
 from kerasdl.experiments.cuts.sweep import Sweep
 from kerasdl.models import transfer, weights
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.transfer.phases import CHECKED
+from kerasdl.studies.transfer.whole import CHECKED
 
 FILE = "models/cut.keras"
 
@@ -30,7 +30,8 @@ def score(context: Context, sweep: Sweep, cut: Cut) -> dict[str, Any]:
         logits are those of the head on the features, with the largest relative `difference`.
 
     Raises:
-        FloatingPointError: If a head or the whole model is not what it should be.
+        FloatingPointError: If a head's numbers became NaN or infinite.
+        ValueError: If the whole model is not the head on the features.
     """
     train, validation = sweep.rows(cut.place)
     whole = np.concatenate([train.images, validation.images])

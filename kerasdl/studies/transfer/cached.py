@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Examples, Features, Images
+from kerasdl.studies.transfer.settings import BaseSettings
 from kerasdl.training.settings import Training
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ class CachedBase:
         from kerasdl.models import transfer
         from kerasdl.training.features.extract import Extractor
 
-        identity = {name: settings.get(name) for name in DECIDING}
+        # A recipe may name what is the default, or leave it out.
+        named = {**msgspec.to_builtins(BaseSettings()), **settings}
+        identity = {name: named[name] for name in DECIDING}
         self._extractor = Extractor(
             transfer.features_model(model),
             {**identity, "precision": precision},

@@ -15,6 +15,7 @@ from kerasdl.models import transfer as network
 from kerasdl.studies.building import build, precision_of
 from kerasdl.studies.transfer.cached import CachedBase
 from kerasdl.studies.transfer.settings import SECOND, Transfer, without_augmentation
+from kerasdl.studies.transfer.whole import CHECKED, check
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.discriminative import scales_by_depth
 from kerasdl.training.ending import StopAfter
@@ -24,12 +25,6 @@ from kerasdl.training.settings import Training
 
 if TYPE_CHECKING:
     from kerasdl.studies.networks import Study
-
-CHECKED = 64
-"""So many test images show that the head on features is the whole network."""
-
-TOLERANCE = {"float32": 1e-3, "mixed_bfloat16": 5e-2, "mixed_float16": 1e-2}
-"""How far the two may differ, as a share of the largest logit, by number format."""
 
 
 @dataclasses.dataclass
@@ -234,18 +229,11 @@ def _check_whole(
     study: "Study", name: str, model: keras.Model, base: CachedBase, engine: Any
 ) -> None:
     """Raises ValueError if the head on features answers otherwise than the whole network."""
-    images = study.splits.test.images[:CHECKED]
-    ours = engine.predict(base.of(study.splits.test.images)[:CHECKED])
-    whole = make_engine(model, study.strategy).predict(images)
-    scale = max(1.0, float(np.abs(whole).max()))
-    difference = float(np.abs(ours - whole).max()) / scale
-    allowed = TOLERANCE[precision_of(study.plan, name)]
-    if not difference <= allowed:
-        raise ValueError(
-            f"{name}: the head on cached features and the whole network must agree to {allowed:g} "
-            f"of the largest logit on {len(images)} test images. Received: {difference:.2g}; "
-            "empty the cache with `python -m kerasdl cache --clear`, or train with --no-cache"
-        )
+    # Of the training images: their features are there.
+    images = study.splits.train.images
+    ours = engine.predict(base.of(images)[:CHECKED])
+    theirs = make_engine(model, study.strategy).predict(images[:CHECKED])
+    check(name, ours, theirs, precision_of(study.plan, name))
 
 
 def _joined(first: keras.callbacks.History, second: keras.callbacks.History) -> Any:

@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
-import msgspec
 import numpy as np
 import numpy.typing as npt
 from rich.console import Console
 
 from kerasdl.datasets.dataset import Dataset
-from kerasdl.models import bases, labels, transfer, weights
+from kerasdl.models import labels, transfer, weights
+from kerasdl.studies.building import precision_of_frozen
 from kerasdl.studies.transfer.cached import CachedBase
-from kerasdl.studies.transfer.phases import TOLERANCE
-from kerasdl.studies.transfer.settings import BaseSettings
+from kerasdl.studies.transfer.whole import check
 from kerasdl.training.features import FeatureCache
-from kerasdl.training.precision import policy, resolve
+from kerasdl.training.precision import policy
 from kerasdl.training.settings import Precision
 
 
@@ -61,9 +60,7 @@ class Frozen:
         data_dir: str | None,
         console: Console,
     ) -> None:
-        # A frozen base is computed forwards only.
-        slow = not bases.get(settings["base"]).bfloat16
-        self.precision = resolve(precision, depthwise=slow)
+        self.precision = precision_of_frozen(precision, settings["base"])
         folders = [] if data_dir is None else [data_dir]
         path = weights.resolve(settings["weights"], settings["base"], folders)
         # The file itself, so that every model has the same, wherever it was found.
@@ -84,11 +81,8 @@ class Frozen:
             model: As from `model`.
             settings: What it was made with: `size`, `features`, `pooling`.
         """
-        defaults = msgspec.to_builtins(BaseSettings())
-        # As a recipe has them, which names what is not the default.
-        own = {name: value for name, value in settings.items() if value != defaults[name]}
         sha256 = weights.identity(transfer.base_of(model))
-        own |= {"base": self._settings["base"], "weights_sha256": sha256}
+        own = {**settings, "base": self._settings["base"], "weights_sha256": sha256}
         return CachedBase(model, own, self.precision, self.cache, self._console)
 
     def joined(
@@ -107,19 +101,10 @@ class Frozen:
             images: Some images, (n, height, width, channels).
 
         Raises:
-            FloatingPointError: If the model's logits are others.
+            ValueError: If the model's logits are others.
         """
         transfer.head_model(model).set_weights(list(head))
-        found = model.predict(images, verbose=0)
-        largest = float(np.abs(logits).max()) or 1.0
-        difference = float(np.abs(found - logits).max()) / largest
-        limit = TOLERANCE[self.precision]
-        # NaN is not below the limit either.
-        if not difference <= limit:
-            raise FloatingPointError(
-                "the whole model must have the logits of its head on the features, within "
-                f"{limit:g} of the largest. Received: a difference of {difference:.2g}"
-            )
+        difference = check("winner", logits, model.predict(images, verbose=0), self.precision)
         whole = labels.with_class_names(model, self._dataset.class_names)
         return Whole(whole, len(images), difference)
 
