@@ -192,6 +192,41 @@ def test_a_full_disk_is_said_before_anything_is_computed(cache, monkeypatch):
     assert list(cache.folder.iterdir()) == []
 
 
+def test_old_features_make_room_on_a_full_disk(cache, monkeypatch):
+    first, second, third = ({**KEY, "images": number} for number in range(3))
+    get(cache, Source(), first)
+    used = get(cache, Source(), second)
+    whole = cache.size + ROWS.nbytes  # no room for a header
+
+    def usage(path):
+        return type("Usage", (), {"free": whole - cache.size})
+
+    monkeypatch.setattr(module.shutil, "disk_usage", usage)
+    source = Source(ROWS + 1)
+    np.testing.assert_array_equal(get(cache, source, third), ROWS + 1)
+    kept = [one.header.key["images"] for one in cache.entries()]
+    assert sorted(kept) == [1, 2]
+    np.testing.assert_array_equal(used, ROWS)
+    # What would not fit into an empty one leaves all as it is.
+    with pytest.raises(OSError, match="and the disk has"):
+        get(cache, Source(np.zeros((400, 3), np.float32)), first)
+    assert len(cache.entries()) == 2
+
+
+def test_the_oldest_go_before_new_ones_are_written(cache):
+    get(cache, Source(), {**KEY, "images": 0})
+    cache.limit = cache.size + 100
+    sizes = []
+    source = Source()
+
+    def compute(begin):
+        sizes.append(len(list(cache.folder.glob("*.features"))))
+        yield from source(begin)
+
+    cache.get({**KEY, "images": 1}, "float32", ROWS.shape, compute)
+    assert sizes == [0]
+
+
 def test_a_disk_that_gets_full_meanwhile_leaves_nothing(run_python, tmp_path):
     program = """
 import resource, signal, sys

@@ -226,7 +226,7 @@ class FeatureCache:
     ) -> npt.NDArray[Any]:
         unfinished = Unfinished(file, path.with_suffix(PART), header)
         try:
-            self._check_disk(header, unfinished)
+            self._make_room((header.shape[0] - unfinished.rows) * header.row_bytes)
             for rows in compute(unfinished.rows):
                 unfinished.append(rows)
             if unfinished.rows != header.shape[0]:
@@ -242,9 +242,18 @@ class FeatureCache:
         locking.share(file)
         return entry.mapped(file, header)
 
-    def _check_disk(self, header: Header, unfinished: Unfinished) -> None:
-        wanted = (header.shape[0] - unfinished.rows) * header.row_bytes
+    def _make_room(self, wanted: int) -> None:
+        """Lets old features go for `wanted` bytes of new ones.
+
+        Raises:
+            OSError: If the disk has no room for them all the same.
+        """
+        self.trim(self.limit - wanted)
         free = shutil.disk_usage(self.folder).free
+        # Only where that helps: not for features that would be refused then, too.
+        if free < wanted <= free + self.size:
+            self.trim(self.size - (wanted - free))
+            free = shutil.disk_usage(self.folder).free
         if wanted > free:
             raise OSError(
                 errno.ENOSPC,
