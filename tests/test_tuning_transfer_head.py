@@ -1,7 +1,9 @@
 """The search of a head on a frozen base: packed on features, continued, left as one model."""
 
 import csv
+import dataclasses
 import itertools
+from types import SimpleNamespace
 
 import keras
 import keras_tuner
@@ -20,7 +22,10 @@ from kerasdl.training.packed import packable
 from kerasdl.training.settings import Training
 from kerasdl.tuning import identity, study, transfer_head
 from kerasdl.tuning.head_model import HeadModel, make_head
+from kerasdl.tuning.material import Material
 from kerasdl.tuning.subjects import SUBJECTS
+from kerasdl.tuning.training_jobs import Rows
+from kerasdl.tuning.winner import retrain
 
 TINY = ["--features", "conv_pw_3_relu", "--trials", "4", "--seeds", "2", "--epochs", "12"]
 TINY += ["--batch-size", "21", "--widths", "8", "--depths", "0,1", "--dropouts", "0,0.2"]
@@ -201,3 +206,32 @@ def test_what_cannot_be_is_said_in_one_line(arguments, message, given, tmp_path,
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+
+
+def test_a_winner_on_other_features_is_trained_anew(tmp_path):
+    """The same recipe may find other weights under the same name, and so other features."""
+    subject = SUBJECTS["transfer_head"](transfer_head.Recipe())
+    values = {"depth": 0, "dropout": 0.0, "l2": 0.0, "learning_rate": 0.01}
+    rows = Rows(np.zeros((4, 3), np.float32), np.zeros(4, np.int32))
+
+    def keys_of(train, subject=subject):
+        keys = []
+
+        def memo(key, compute):
+            keys.append(key)
+            return {"accuracy": 1.0, "parameters": 9, "said": ""}
+
+        plan = transfer_head.Recipe(seeds=2)
+        context = SimpleNamespace(plan=plan, folder=tmp_path, memo=memo)
+        ranking = SimpleNamespace(best=SimpleNamespace(outcome=SimpleNamespace(values=values)))
+        hypermodel = SimpleNamespace(training=lambda hp: Training())
+        material = Material(train, rows, lambda: rows, lambda *_: hypermodel, None)
+        retrain(context, subject, ranking, material)
+        return keys
+
+    first, other = keys_of(rows), keys_of(Rows(rows.images + 1, rows.labels))
+    assert len({*first, *other}) == 4
+    assert keys_of(rows) == first
+    # Images are the experiment's own, which decide the memo as a whole.
+    images = dataclasses.replace(subject, frozen=False)
+    assert keys_of(rows, images) == keys_of(Rows(rows.images + 1, rows.labels), images)

@@ -160,8 +160,8 @@ def describe(
         "seeds": list(tuner.seeds),
         "keep": tuner.keep,
         "wave size": tuner.wave_size,
-        "examples": _checksum(examples),
-        "validation": _checksum(validation),
+        "examples": checksum(examples),
+        "validation": checksum(validation),
     }
 
 
@@ -174,7 +174,8 @@ def _fingerprint(model: keras.Model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _checksum(rows: Rows) -> str:
+def checksum(rows: Rows) -> str:
+    """Returns the SHA-256 of examples: of their types, shapes and numbers."""
     digest = hashlib.sha256()
     for array in rows:
         digest.update(f"{array.dtype} {array.shape}".encode())

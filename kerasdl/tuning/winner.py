@@ -14,6 +14,7 @@ from kerasdl.training.ending import StopAfter
 from kerasdl.training.engine import Engine
 from kerasdl.training.progress import RichProgress
 from kerasdl.training.settings import Training
+from kerasdl.tuning.identity import checksum
 from kerasdl.tuning.material import Material
 from kerasdl.tuning.outcomes import Outcome
 from kerasdl.tuning.plan import Search
@@ -70,9 +71,11 @@ def retrain(context: Context, subject: Subject, ranking: Ranking, material: Mate
             found["said"] = finished.said
         return found
 
+    # "imagenet" may be other weights tomorrow, of which the recipe need not know.
+    features = f", features {checksum(whole)}" if subject.frozen else ""
     results = []
     for number, seed in enumerate(range(plan.seed, plan.seed + plan.seeds), start=1):
-        key = f"winner {sorted(values.items())}, seed {seed}"
+        key = f"winner {sorted(values.items())}, seed {seed}{features}"
         results.append(context.memo(key, functools.partial(train, seed, number)))
     noun = subject.words.noun
     return Winner(
