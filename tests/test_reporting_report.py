@@ -15,6 +15,8 @@ import reporting_fakes as fakes
 
 from kerasdl.record import Record
 from kerasdl.reporting import report, story, tables, text
+from kerasdl.reporting.render import render
+from kerasdl.sections import Figure, Section
 
 PARTIAL = "partial: 4434 of 73257"
 VOID = {"meta", "img", "br", "link", "hr"}
@@ -269,3 +271,10 @@ def test_every_table_of_the_readme_stands_apart(zoo: tuple[Path, Record, Page, s
     lines = zoo[3].splitlines()
     starts = [i for i, line in enumerate(lines) if line.startswith("|") and i and lines[i - 1]]
     assert all(lines[i - 1].startswith("|") for i in starts)
+
+
+def test_the_target_of_a_picture_is_its_file():
+    figure = Figure(file="figures/fashion_mnist-a b.png", alt="a_b", caption="c")
+    section = Section(title="t", figures=[figure])
+    text = render("sections.md.jinja", {"sections": [section]})
+    assert r"![a\_b](figures/fashion_mnist-a%20b.png)" in text

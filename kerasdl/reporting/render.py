@@ -1,6 +1,7 @@
 """Rendering of the templates, and the facts that every report ends with."""
 
 import base64
+import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def render(name: str, content: Mapping[str, Any]) -> str:
     environment.filters["fence"] = lambda code, language="": markupsafe.Markup(
         text.fence(code, language)
     )
+    # The target of a link: a backslash before "_" is right there, but few readers know it.
+    environment.filters["target"] = lambda path: markupsafe.Markup(urllib.parse.quote(path))
     environment.filters["code"] = lambda code: markupsafe.Markup(text.code(code))
     environment.filters["table"] = lambda table: markupsafe.Markup(table.markdown())
     return environment.get_template(name).render(content)
