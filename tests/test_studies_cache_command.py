@@ -4,7 +4,7 @@ import pytest
 from kerasdl import cli
 from kerasdl.studies import cache_command
 from kerasdl.training.features.cache import FeatureCache, default_folder
-from kerasdl.training.features.sizes import format_size
+from kerasdl.training.sizes import format_size
 
 DIGEST = "0123456789abcdef" * 4
 KEY = {

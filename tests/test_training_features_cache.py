@@ -9,7 +9,7 @@ import pytest
 from kerasdl.training.features import cache as module
 from kerasdl.training.features import entry
 from kerasdl.training.features.cache import FeatureCache, default_folder, default_limit
-from kerasdl.training.features.sizes import format_size, parse_size
+from kerasdl.training.sizes import format_size, parse_size
 
 KEY = {"network": {"base": "toy"}, "images": 1}
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kerasdl import recipe
+from kerasdl.training.sizes import format_size, size_option
 
 if TYPE_CHECKING:
     from kerasdl.training.features.cache import Entry, FeatureCache
@@ -88,8 +89,6 @@ def _list(cache: "FeatureCache") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from kerasdl.training.features.sizes import format_size
-
     entries = cache.entries()
     table = Table(title=f"Features in {escape(str(cache.folder))}", title_justify="left")
     table.add_column("Features of", overflow="fold")
@@ -120,8 +119,6 @@ def _when(one: "Entry") -> str:
 
 
 def _tell(cache: "FeatureCache", removed: "Sequence[Entry]") -> None:
-    from kerasdl.training.features.sizes import format_size
-
     left = cache.entries()
     total = sum(one.size for one in left)
     freed = sum(one.size for one in removed)
@@ -129,15 +126,6 @@ def _tell(cache: "FeatureCache", removed: "Sequence[Entry]") -> None:
         f"Removed {len(removed)} files, {format_size(freed)}. Left: {len(left)} files, "
         f"{format_size(total)}, in {cache.folder}"
     )
-
-
-def _size(text: str) -> int:
-    from kerasdl.training.features.sizes import parse_size
-
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -151,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--clear", action="store_true", help="remove all of them")
     what.add_argument(
         "--limit",
-        type=_size,
+        type=size_option,
         metavar="SIZE",
         help="remove the longest unused until all together take at most SIZE, e.g. 2GB",
     )

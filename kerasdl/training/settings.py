@@ -9,6 +9,9 @@ from kerasdl import recipe
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 StrategyName = Literal["auto", "none", "mirrored", "multiworker"]
 
+AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
+"""The fields of `Training` that change images."""
+
 
 class Training(recipe.Struct, frozen=True):
     """Settings of one training.

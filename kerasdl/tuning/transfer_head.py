@@ -19,8 +19,7 @@ from kerasdl.models import bases
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
 from kerasdl.studies.plan import Data
-from kerasdl.studies.transfer.settings import AUGMENTATION
-from kerasdl.training.settings import Precision, Training
+from kerasdl.training.settings import AUGMENTATION, Precision, Training
 from kerasdl.tuning.plan import Search
 
 _Strength = Annotated[float, Meta(ge=0, le=1e38)]

@@ -7,8 +7,7 @@ from msgspec import Meta
 from kerasdl import recipe
 from kerasdl.models import bases
 from kerasdl.studies.plan import MAX_SEED, Data
-from kerasdl.studies.transfer.settings import AUGMENTATION
-from kerasdl.training.settings import Precision, Training
+from kerasdl.training.settings import AUGMENTATION, Precision, Training
 
 
 class Place(NamedTuple):

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from kerasdl.studies.transfer.settings import AUGMENTATION, Transfer
-from kerasdl.training.settings import Training
+from kerasdl.studies.transfer.settings import Transfer
+from kerasdl.training.settings import AUGMENTATION, Training
 
 # MobileNet 0.75 on 10 000 images of CIFAR-10 at 96 pixels, validation, one seed: 80.6 %; with a
 # tenth of the decay 80.4 %, at three times the rate 79.1 %, at a third 79.3 %.

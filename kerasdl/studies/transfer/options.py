@@ -11,8 +11,8 @@ from kerasdl import recipe
 from kerasdl.models import bases
 from kerasdl.studies.transfer import defaults
 from kerasdl.studies.transfer.settings import ARMS, NETWORK, BaseSettings, Transfer
-from kerasdl.training.features.sizes import parse_size
 from kerasdl.training.settings import Training
+from kerasdl.training.sizes import size_option
 
 
 class Choice(recipe.Struct, frozen=True):
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser, others: type[msgspec.Struct] | 
     group.add_argument(
         "--cache-limit",
         metavar="SIZE",
-        type=_size,
+        type=size_option,
         help="keep features of at most this size, e.g. 8GB; those used least lately go first",
     )
 
@@ -60,13 +60,6 @@ def add_options(parser: argparse.ArgumentParser, others: type[msgspec.Struct] | 
 def _names(struct: type[msgspec.Struct] | None) -> set[str]:
     """Returns the options that the fields of an app's settings are."""
     return {field.encode_name for field in msgspec.structs.fields(struct)} if struct else set()
-
-
-def _size(text: str) -> int:
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def is_asked(options: Mapping[str, Any], own: type[msgspec.Struct] | None) -> bool:

@@ -8,16 +8,13 @@ from msgspec import Meta
 
 from kerasdl import recipe
 from kerasdl.models import bases
-from kerasdl.training.settings import Training
+from kerasdl.training.settings import AUGMENTATION, Training
 
 NETWORK = "transfer"
 """The registry's name of the network that every arm is."""
 
 SECOND = "finetuning"
 """What the second phase of the arm 'finetuned' is called, e.g. in the names of folders."""
-
-AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
-"""The fields of a training that change images."""
 
 Arm = Literal["frozen", "finetuned", "scratch"]
 ARMS: tuple[Arm, ...] = ("frozen", "finetuned", "scratch")

@@ -19,8 +19,8 @@ import numpy.typing as npt
 from kerasdl.datasets.store import store_folder
 from kerasdl.training.features import entry, locking
 from kerasdl.training.features.entry import Header
-from kerasdl.training.features.sizes import format_size, parse_size
 from kerasdl.training.features.unfinished import PART, ROWS, Unfinished
+from kerasdl.training.sizes import format_size, parse_size
 
 LIMIT_VARIABLE = "KERASDL_CACHE_LIMIT"
 LIMIT = 8 * 10**9

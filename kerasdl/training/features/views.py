@@ -7,10 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kerasdl.training.order import flip_phase
-from kerasdl.training.settings import Training
-
-AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
-"""The fields of `Training` that a view depends on."""
+from kerasdl.training.settings import AUGMENTATION, Training
 
 STREAM = 0x76696577
 """Keeps the views' random numbers apart from every other use of the seed."""

@@ -1,5 +1,6 @@
 """Sizes of files in words: 8 GB is 8 000 000 000 bytes, as disks are sold."""
 
+import argparse
 import re
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
@@ -18,6 +19,18 @@ def parse_size(text: str) -> int:
     if found is None:
         raise ValueError(f"expected a size such as 8GB or 500MB. Received: {text!r}")
     return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def size_option(text: str) -> int:
+    """Returns the bytes of a size that is a command's option, as `parse_size`.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is no such size, with what is expected.
+    """
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def format_size(count: int) -> str:
