@@ -7,12 +7,9 @@ the width in which most light is. `colours` has pixels alone: red, green or blue
 
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-from pathlib import Path
+
+import serving_fakes
 
 DIGITS = [str(digit) for digit in range(10)]
 
@@ -100,40 +97,15 @@ def add_card(folder):
 
 def models_folder(tmp_path_factory):
     """A folder with all of these models, made once for all processes that share the tests."""
-    shared = tmp_path_factory.getbasetemp()
-    if os.environ.get("PYTEST_XDIST_WORKER"):
-        shared = shared.parent
-    folder, lock = shared / "page-models", shared / "page-models.lock"
-    try:
-        lock.mkdir()
-    except FileExistsError:
-        end = time.monotonic() + 120
-        while not folder.is_dir():
-            assert time.monotonic() < end, "the models were not made"
-            time.sleep(0.1)
-        return folder
-    done = subprocess.run(
-        [sys.executable, __file__, str(folder)], capture_output=True, text=True, timeout=120
-    )
-    assert done.returncode == 0, done.stderr
-    return folder
+    return serving_fakes.models_folder(tmp_path_factory) / ".page"
 
 
-def main():
-    """Writes the models into the folder that is the argument; it appears when complete."""
-    import serving_fakes
-
-    folder = Path(sys.argv[1])
-    part = folder.with_suffix(".part")
-    save_mnist(str(part / "mnist" / "1"))
-    shutil.copytree(part / "mnist" / "1", part / "mnist" / "2")
-    add_card(part / "mnist" / "2")
-    (part / "mnist" / "labels.json").write_text(json.dumps({"stable": 1}))
-    save_colours(str(part / "colours" / "1"))
-    save_floats(str(part / "floats" / "1"))
-    serving_fakes.save_half(part / "half" / "1")
-    part.rename(folder)
-
-
-if __name__ == "__main__":
-    main()
+def write_models(folder, half):
+    """Writes them; `half` is a version of that model, which is copied."""
+    save_mnist(str(folder / "mnist" / "1"))
+    shutil.copytree(folder / "mnist" / "1", folder / "mnist" / "2")
+    add_card(folder / "mnist" / "2")
+    (folder / "mnist" / "labels.json").write_text(json.dumps({"stable": 1}))
+    save_colours(str(folder / "colours" / "1"))
+    save_floats(str(folder / "floats" / "1"))
+    shutil.copytree(half, folder / "half" / "1")

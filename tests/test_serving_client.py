@@ -1,11 +1,16 @@
-"""The client at the command line: answers, exit codes, one line for each mistake."""
+"""docs/clients.md: the client at the command line, and the examples as they stand there."""
 
 import contextlib
 import http.server
 import json
+import re
+import shutil
 import struct
+import subprocess
+import sys
 import threading
 import zlib
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +22,11 @@ from serving_page_fakes import models_folder
 
 from kerasdl.serving.client import description
 from kerasdl.serving.client.__main__ import main
+
+DOCUMENT = Path(__file__).resolve().parent.parent / "docs" / "clients.md"
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"), re.M | re.S)
+CODE = [code for _, code in BLOCKS]
+LANGUAGES = [language for language, _ in BLOCKS]
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +310,32 @@ def test_help_and_mistakes_import_nothing_heavy(run_python):
         imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
         assert not imported & {"tensorflow", "keras", "numpy", "PIL"}
         assert done.returncode == (0 if "--help" in arguments else 2)
+
+
+def test_the_document_has_them_all():
+    assert LANGUAGES == ["sh", "python", "python", "python", "js"]
+    assert "grpc" in CODE[3]
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)), ids=LANGUAGES)
+def test_example(number, server, tmp_path):
+    language, code = BLOCKS[number]
+    program = {"sh": "sh", "python": sys.executable, "js": "node"}[language]
+    needed = {"sh": "curl", "js": "node"}.get(language, program)
+    if shutil.which(needed) is None:
+        pytest.skip(f"{needed} is not installed")
+    picture = Image.new("L", (28, 28))
+    picture.paste(255, (9, 4, 11, 24))  # in the fourth tenth of the width
+    picture.save(tmp_path / "digit.png")
+    address, grpc = f"127.0.0.1:{server.port}", f"127.0.0.1:{server.grpc.rpartition(':')[2]}"
+    assert "127.0.0.1:8501" in code or "127.0.0.1:8500" in code
+    code = code.replace("127.0.0.1:8501", address).replace("127.0.0.1:8500", grpc)
+    file = tmp_path / {"sh": "a.sh", "python": "a.py", "js": "a.mjs"}[language]
+    file.write_text(code)
+    done = subprocess.run(
+        [program, file], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    label, *chance = done.stdout.split()
+    assert label == "3"
+    assert [float(one) for one in chance] == ([] if language == "sh" else [1.0])

@@ -144,6 +144,8 @@ def test_the_frame_of_a_graphs_error_is_left_out():
     failure = errors.from_exception(Error(message))
     assert failure.message == "assertion failed: [a negative row] [x < 0]"
     assert (failure.code, failure.http) == ("INVALID_ARGUMENT", 400)
+    failure = errors.from_exception(Error("[image 0: none][Op:__inference_wrapper_<lambda>_12]"))
+    assert failure.message == "[image 0: none]"
     other = errors.from_exception(KeyError("x"))
     assert (other.code, other.http) == ("INTERNAL", 500)
 

@@ -228,6 +228,12 @@ ERRORS = {
         400,
         "input 'pixels' expects shape (?,4,4,1). Received: (2,3,4,1)",
     ),
+    "a file for pixels": (
+        "images",
+        {"instances": [b64(b"x")]},
+        400,
+        'not of expected type: uint8. For encoded images say "signature_name": "serving_bytes"',
+    ),
     "refused by the model": ("rows", {"instances": [[-1.0]]}, 400, "a negative row"),
     "label": ("half/labels/nope", {"instances": [1]}, 400, "Unrecognized servable version label"),
     "version": ("half/versions/7", {"instances": [1]}, 404, "Specific(half, 7)"),

@@ -124,7 +124,7 @@ def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate,
 
 def refuse_a_third(server, url, context):
     """With room for two requests, a third is told at once to come again."""
-    slow = {"signature_name": "slow", "instances": [{"x": [2.0], "turns": [60000]}]}
+    slow = {"signature_name": "slow", "instances": [{"x": [2.0], "turns": [20000]}]}
     answers = []
 
     def ask():

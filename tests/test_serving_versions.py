@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import threading
+import time
 
 import pytest
 from serving_fakes import models_folder, serving
@@ -76,6 +77,7 @@ class Traffic:
         while self.going:
             answer = self.server.http.post(self.path, json={"instances": [2.0]})
             self.count += 1
+            time.sleep(0.005)  # leaves the processor to what is tested
             if answer.status_code != 200 or answer.json() != {"predictions": [3.0]}:
                 self.bad.append(answer.text)
 

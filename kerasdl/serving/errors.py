@@ -85,4 +85,4 @@ def _sentence(message: str) -> str:
         and not line.lstrip().startswith(("File ", "[[", "Original stack"))
     ]
     text = " ".join(" ".join(lines).split())
-    return re.sub(r"\s*\[Op:\w+\]( name:.*)?$", "", text)[:_LONGEST] or "the model failed"
+    return re.sub(r"\s*\[Op:[\w<>]+\]( name:.*)?$", "", text)[:_LONGEST] or "the model failed"

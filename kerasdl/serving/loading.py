@@ -57,6 +57,14 @@ class Servable:
         found.usable()
         return found
 
+    def for_images(self) -> str | None:
+        """Returns the name of a signature that takes encoded images and nothing else."""
+        for name, signature in self.signatures.items():
+            inputs = list(signature.inputs.values())
+            if len(inputs) == 1 and inputs[0].dtype.kind == "string" and "image" in inputs[0].name:
+                return name
+        return None
+
 
 def load(
     model: str, version: int, folder: Path, sizes: Sequence[int], allowed: Sequence[str]

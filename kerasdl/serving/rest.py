@@ -3,7 +3,7 @@
 from typing import Any
 
 from kerasdl.serving import answers_json, examples_json, tensors_json
-from kerasdl.serving.errors import invalid
+from kerasdl.serving.errors import Failure, invalid
 from kerasdl.serving.exact_json import quoted
 from kerasdl.serving.limits import parse_json
 from kerasdl.serving.models import Version
@@ -39,7 +39,15 @@ async def predict(server: Server, route: Route, body: bytes, deadline: float) ->
     signature = servable.signature(name)
     if not signature.inputs:
         raise invalid(f"Failed to get input map for signature: {name or 'DEFAULT'}")
-    inputs, form = tensors_json.read_inputs(document, signature.inputs, text)
+    try:
+        inputs, form = tensors_json.read_inputs(document, signature.inputs, text)
+    except Failure as failure:
+        other = servable.for_images() if b'"b64"' in body else None
+        if name or other in (None, signature.name):
+            raise
+        raise invalid(
+            failure.message, f'. For encoded images say "signature_name": "{other}"'
+        ) from None
     del document, body
     answer = await server.run(servable, signature, inputs, deadline)
     return answers_json.write_outputs(answer.outputs, form)

@@ -86,7 +86,8 @@ class Workers:
 
     def healthy(self, patience: float) -> bool:
         """Says whether all threads live and none is stuck."""
-        oldest = min(self._since.values(), default=time.monotonic())
+        # Workers change it meanwhile: a tuple is made in one step.
+        oldest = min(tuple(self._since.values()), default=time.monotonic())
         alive = all(thread.is_alive() for thread in self._threads)
         return alive and time.monotonic() - oldest < patience
 
