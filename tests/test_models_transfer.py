@@ -91,7 +91,8 @@ def test_a_step_moves_the_head_and_no_bit_of_the_frozen_base(build):
 
 
 def test_batch_norm_keeps_its_statistics_where_the_base_trains(build):
-    model = build(freeze="none")
+    # A linear head begins at zero, and hands nothing down in its first step.
+    model = build(freeze="none", head=(8,))
     base = base_of(model)
     before = values([base])
     step(model, IMAGES)
@@ -118,7 +119,7 @@ def test_a_random_base_trains_with_its_statistics():
 
 
 def test_freezing_up_to_a_layer_moves_the_layers_behind_it_only(build):
-    model = build(freeze="conv_pw_6_relu")
+    model = build(freeze="conv_pw_6_relu", head=(8,))
     base = base_of(model)
     names = [layer.name for layer in base.layers]
     here = names.index("conv_pw_6_relu")
@@ -313,3 +314,16 @@ def test_real_weights_give_their_known_features(real_data, monkeypatch):
     pixels = keras.applications.mobilenet.preprocess_input(IMAGES.astype("float32"))
     expected = answer(until, pixels).mean((1, 2))
     np.testing.assert_allclose(answer(features_model(model), IMAGES), expected, rtol=1e-5)
+
+
+def test_a_layer_that_does_not_exist_is_answered_with_those_that_do(build, frozen):
+    with pytest.raises(ValueError, match="Received: 'conv_pw_9'") as raised:
+        build(features="conv_pw_3_relu", freeze="conv_pw_9")
+    # By the name that the user knows, not the layer's; and no layer behind the cut.
+    assert str(raised.value).startswith(
+        "Unknown layer of mobilenet_0.25. Expected one of conv, none, conv_pw_1_relu, "
+        "conv_pw_2_relu, conv_pw_3_relu, or another that "
+        "`python -m kerasdl.models --layers transfer:mobilenet_0.25` lists."
+    )
+    with pytest.raises(ValueError, match=r"one of conv_pw_1_relu, .*, conv_pw_13_relu, or another"):
+        unfreeze(frozen, "top")

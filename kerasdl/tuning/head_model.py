@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from kerasdl.models.transfer import standardized
+from kerasdl.models.head import standardized
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.precision import policy, resolve
 from kerasdl.tuning.hypermodels import Searched
@@ -41,7 +41,7 @@ def make_head(
             name=f"hidden{number}",
         )(x)
         x = layers.Dropout(dropout)(x) if dropout else x
-    # As in `transfer.scores`, a linear head begins at zero.
+    # As in `models.head.scores`, a linear head begins at zero.
     logits = layers.Dense(
         num_classes,
         kernel_initializer="glorot_uniform" if head else "zeros",
