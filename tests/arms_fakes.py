@@ -1,27 +1,9 @@
-"""A small base with weights of its own and a study of it: what tests of transfer's arms share."""
+"""A study of a small base: what tests of transfer's arms share."""
+
+from transfer_fakes import BASE
 
 from kerasdl.apps import svhn
 from kerasdl.studies.options import make_parser, make_recipe
-
-BASE = "mobilenet_0.25"
-
-
-def save_base(path, seed=1):
-    """Writes a base with random weights, as somebody else might have trained them."""
-    import numpy as np
-
-    from kerasdl.models import bases
-    from kerasdl.models.base_model import base_model
-
-    base, generator = base_model(bases.get(BASE), (32, 32, 3)), np.random.default_rng(seed)
-    for weight in base.weights:
-        if weight.path.endswith("kernel"):
-            # More than He's rule: with BatchNorm in inference mode, no image would arrive.
-            height, width, channels, _ = weight.shape
-            fan_in = height * width * (1 if "dw" in weight.path else channels)
-            weight.assign(generator.normal(0, (4 / fan_in) ** 0.5, weight.shape))
-    base.save_weights(path)
-    return path
 
 
 def make_plan(*arguments):

@@ -5,7 +5,8 @@ import shutil
 
 import numpy as np
 import pytest
-from arms_fakes import BASE, make_plan, save_base
+from arms_fakes import make_plan
+from transfer_fakes import BASE, write_weights
 
 from kerasdl import recipe, record
 from kerasdl.apps import cifar10, mnist, reproduce, svhn
@@ -133,7 +134,7 @@ def test_each_app_has_its_own_augmentation_and_an_option_for_all():
 def finished(tmp_path_factory):
     """A run of a frozen arm on rendered digits, and its arguments."""
     folder = tmp_path_factory.mktemp("transfer")
-    weights = save_base(folder / "base.weights.h5")
+    weights = write_weights(folder / "base.weights.h5")
     arguments = ["--dataset", "synthetic", "--train-size", "60", "--validation-fraction", "0.2"]
     arguments += ["--transfer", BASE, "--weights", str(weights), "--epochs", "10"]
     arguments += ["--classes", "0,1,2", "--out", str(folder / "run")]
@@ -177,7 +178,7 @@ def test_other_weights_under_the_same_name_are_another_recipe(run, capsys, tmp_p
     weights = out.parent / "base.weights.h5"
     kept = shutil.copy(weights, tmp_path / "kept.h5")
     try:
-        save_base(weights, seed=5)
+        write_weights(weights, seed=5)
         assert svhn.main(arguments) == 2
     finally:
         shutil.copy(kept, weights)

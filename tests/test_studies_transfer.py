@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from arms_fakes import BASE, make_study, save_base
+from arms_fakes import make_study
+from transfer_fakes import BASE, write_weights
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.models import transfer
@@ -20,7 +21,7 @@ LAYER = "conv_dw_12"
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    return save_base(tmp_path_factory.mktemp("weights") / "base.weights.h5")
+    return write_weights(tmp_path_factory.mktemp("weights") / "base.weights.h5")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -154,7 +155,7 @@ def test_the_second_phase_moves_the_base_from_a_layer_on_and_goes_on_from_any_ki
 
 def test_other_weights_than_the_recipes_are_refused(study, tmp_path):
     sha256 = study().plan.settings[f"{BASE}-frozen"]["weights_sha256"]
-    other = save_base(tmp_path / "other.weights.h5", seed=2)
+    other = write_weights(tmp_path / "other.weights.h5", seed=2)
     pinned = f'settings."{BASE}-frozen".weights_sha256={sha256}'
     study("--set", pinned)  # the very weights
     with pytest.raises(ValueError, match=sha256[:8]):
