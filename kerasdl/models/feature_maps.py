@@ -13,15 +13,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from kerasdl.models.cell_centres import PIXELS, Axis, interpolation, moved
+from kerasdl.models.cell_centres import PIXELS, Axis, interpolation
+from kerasdl.models.graph_steps import Step, is_graph, side_of, steps_of
 
 CELLS = 7
 """Maps with fewer cells a side than this tell too little of where: earlier ones are taken. It is
 what networks end with that were made for ImageNet's 224 pixels, whose last maps are the usual
 choice; the same networks at 32 to 64 pixels end with 1 or 2."""
-
-# Layers and plain operations that are nothing else; others have an `activation`.
-_ACTIVATIONS = {"relu", "relu6", "leakyrelu", "prelu", "elu", "silu", "gelu", "hardswish"}
 
 
 @dataclass(frozen=True)
@@ -60,26 +58,13 @@ class FeatureMaps:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One use of an operation in a model, and what is known of the tensor that it makes."""
-
-    operation: Any
-    inputs: list[Any]
-    output: Any
-    convolved: bool
-    activated: bool
-    centres: tuple[Axis, Axis] | None
-    cut: bool
-
-
-@dataclass(frozen=True)
 class _Place:
     """A step whose maps the model can be cut at: its models from the outside in, and the tensor."""
 
     names: tuple[str, ...]
-    opened: tuple[tuple[Any, _Step], ...]
+    opened: tuple[tuple[Any, Step], ...]
     model: Any
-    step: _Step
+    step: Step
 
 
 def last_maps(model: keras.Model, cells: int = CELLS) -> FeatureMaps | None:
@@ -101,19 +86,19 @@ def last_maps(model: keras.Model, cells: int = CELLS) -> FeatureMaps | None:
     Raises:
         ValueError: the model is of another kind.
     """
-    if not _is_graph(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
+    if not is_graph(model) or len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             "Expected a functional or Sequential model with one input and one output. "
             f"Received: {model.name!r} of type {type(model).__name__}."
         )
     if len(model.inputs[0].shape) != 4:
         return None
-    places = [place for place in _places(model, PIXELS) if min(_side(place.step)) > 1]
+    places = [place for place in _places(model, PIXELS) if min(side_of(place.step)) > 1]
     if not places:
         return None
     places = [place for place in places if place.step.activated] or places
-    finest = max(min(_side(place.step)) for place in places)
-    place = [one for one in places if min(_side(one.step)) >= min(cells, finest)][-1]
+    finest = max(min(side_of(place.step)) for place in places)
+    place = [one for one in places if min(side_of(one.step)) >= min(cells, finest)][-1]
     lower, upper = _halves(place)
     rows, columns, channels = place.step.output.shape[1:]
     height, width = model.inputs[0].shape[1:3]
@@ -128,26 +113,15 @@ def last_maps(model: keras.Model, cells: int = CELLS) -> FeatureMaps | None:
     )
 
 
-def _is_graph(operation: Any) -> bool:
-    """Whether this is a model whose layers' uses are known: a subclassed one is plain Python."""
-    functional = isinstance(operation, keras.Model) and hasattr(operation, "operations")
-    return functional or (isinstance(operation, keras.Sequential) and operation.built)
-
-
-def _side(step: _Step) -> tuple[int, int]:
-    rows, columns = step.output.shape[1:3]
-    return int(rows), int(columns)
-
-
 def _places(
     model: Any,
     centres: tuple[Axis, Axis],
     names: tuple[str, ...] = (),
-    opened: tuple[tuple[Any, _Step], ...] = (),
+    opened: tuple[tuple[Any, Step], ...] = (),
 ) -> Iterator[_Place]:
     """Yield the places where the model can be cut, in the order of computation."""
     known: dict[int, tuple[Axis, Axis] | None] = {}
-    for step in _steps(model, centres):
+    for step in steps_of(model, centres):
         known[id(step.output)] = step.centres
         inside = step.operation
         if step.cut and _opens(step):
@@ -159,101 +133,14 @@ def _places(
             yield _Place(names, opened, model, step)
 
 
-def _opens(step: _Step) -> bool:
+def _opens(step: Step) -> bool:
     """Whether a step is a model inside the model, used at the size it was built for."""
     inside = step.operation
     return (
-        _is_graph(inside)
+        is_graph(inside)
         and len(inside.inputs) == len(inside.outputs) == len(step.inputs) == 1
         and tuple(inside.inputs[0].shape[1:]) == tuple(step.inputs[0].shape[1:])
     )
-
-
-def _steps(model: Any, centres: tuple[Axis, Axis]) -> list[_Step]:
-    """Return the uses of operations between a model's input and its output, in order."""
-    nodes = _nodes(model.outputs[0])
-    place = {id(output): i for i, (_, _, output) in enumerate(nodes)}
-    # The last step that takes each tensor: one that is handed past a step goes around it.
-    last = list(range(len(nodes)))
-    for i, (_, inputs, _) in enumerate(nodes):
-        for tensor in inputs:
-            last[place[id(tensor)]] = i
-    steps: list[_Step] = []
-    reach = 0
-    for i, (operation, inputs, output) in enumerate(nodes):
-        before = [steps[place[id(tensor)]] for tensor in inputs]
-        cut = reach <= i
-        reach = max(reach, last[i])
-        start = centres if not inputs else None
-        convolved = start is None and _is_convolved(operation, before, output)
-        found = start or _centres(operation, before, output)
-        activated = convolved and _is_activated(operation, before)
-        steps.append(_Step(operation, inputs, output, convolved, activated, found, cut))
-    return steps
-
-
-def _nodes(output: Any) -> list[tuple[Any, list[Any], Any]]:
-    """Return (operation, inputs, output) of all that leads to a tensor, what comes first first."""
-    found: list[tuple[Any, list[Any], Any]] = []
-    seen: set[int] = set()
-    waiting = [(output, False)]
-    while waiting:
-        tensor, ready = waiting.pop()
-        operation, index, _ = tensor._keras_history
-        node = operation._inbound_nodes[index]
-        if ready:
-            found.append((operation, list(node.input_tensors), tensor))
-        elif id(tensor) not in seen:
-            seen.add(id(tensor))
-            waiting.append((tensor, True))
-            waiting += [(one, False) for one in node.input_tensors]
-    return found
-
-
-def _is_convolved(operation: Any, before: list[_Step], output: Any) -> bool:
-    """Whether a tensor holds maps of a convolution, perhaps normalised, activated or added up.
-
-    Whatever else changes the number of cells (pooling, padding) ends them, until the next
-    convolution.
-    """
-    if len(output.shape) < 4 or None in output.shape[1:3]:
-        return False
-    if _is_graph(operation):
-        return _steps(operation, PIXELS)[-1].convolved
-    if hasattr(operation, "kernel_size"):
-        return True
-    return any(one.convolved and _side(one) == tuple(output.shape[1:3]) for one in before)
-
-
-def _is_activated(operation: Any, before: list[_Step]) -> bool:
-    """Whether maps went through a function that is not linear, and since then were put together."""
-    if type(operation).__name__.lower() in _ACTIVATIONS:
-        return True
-    function = getattr(operation, "activation", None)
-    if function is not None and function is not keras.activations.linear:
-        return True
-    # Side by side, shuffled or added up they stay so; with weights something new begins.
-    return not getattr(operation, "weights", ()) and all(one.activated for one in before)
-
-
-def _centres(operation: Any, before: list[_Step], output: Any) -> tuple[Axis, Axis] | None:
-    """Return where the cells of a tensor lie, None for what are no cells."""
-    # A fifth axis is one of groups of channels, on the way through a shuffle.
-    if len(output.shape) < 4 or None in output.shape[1:3]:
-        return None
-    size = tuple(int(side) for side in output.shape[1:3])
-    known = [one for one in before if one.centres is not None]
-    # A scale for each channel (1x1) is multiplied with maps: these say where the product lies.
-    from_ = next((one for one in known if _side(one) == size), known[0] if known else None)
-    if from_ is None or from_.centres is None:
-        return None
-    if _is_graph(operation):
-        return _steps(operation, from_.centres)[-1].centres
-    vertical, horizontal = (
-        moved(operation, axis, from_.centres[axis], _side(from_)[axis], size[axis])
-        for axis in (0, 1)
-    )
-    return vertical, horizontal
 
 
 def _halves(place: _Place) -> tuple[tuple[keras.Model, ...], tuple[keras.Model, ...]]:
