@@ -5,8 +5,9 @@ import shutil
 
 import numpy as np
 import pytest
+import transfer_fakes as fakes
 from arms_fakes import make_plan
-from transfer_fakes import BASE, write_weights
+from transfer_fakes import BASE
 
 from kerasdl import recipe, record
 from kerasdl.apps import cifar10, mnist, reproduce, svhn
@@ -132,12 +133,9 @@ def test_each_app_has_its_own_augmentation_and_an_option_for_all():
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A run of a frozen arm on rendered digits, and its arguments."""
+    """A run of a frozen arm on a few images, and its arguments."""
     folder = tmp_path_factory.mktemp("transfer")
-    weights = write_weights(folder / "base.weights.h5")
-    arguments = ["--dataset", "synthetic", "--train-size", "60", "--validation-fraction", "0.2"]
-    arguments += ["--transfer", BASE, "--weights", str(weights), "--epochs", "10"]
-    arguments += ["--classes", "0,1,2", "--out", str(folder / "run")]
+    arguments = [*fakes.arguments(folder), "--epochs", "10", "--out", str(folder / "run")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("KERASDL_HOME", str(folder / "home"))
         assert svhn.main(arguments) == 0
@@ -169,7 +167,7 @@ def test_the_saved_model_takes_pixels(run):
     out, _ = run
     model = saved.load(out / "models" / f"{BASE}-frozen-seed0.keras")
     assert is_transfer(model)
-    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 1), dtype=np.uint8)
     assert model.predict(images, verbose=0).shape == (2, 3)
 
 
@@ -178,7 +176,7 @@ def test_other_weights_under_the_same_name_are_another_recipe(run, capsys, tmp_p
     weights = out.parent / "base.weights.h5"
     kept = shutil.copy(weights, tmp_path / "kept.h5")
     try:
-        write_weights(weights, seed=5)
+        fakes.write_weights(weights, seed=5)
         assert svhn.main(arguments) == 2
     finally:
         shutil.copy(kept, weights)
@@ -204,7 +202,8 @@ def test_a_run_that_ends_in_an_error_is_not_left_running(tmp_path, capsys, monke
         raise ValueError("the features are others")
 
     monkeypatch.setattr(Study, "fit", fail)
-    given = ["--dataset", "synthetic", "--train-size", "60", "--models", "lenet5"]
+    images = fakes.write_textures(tmp_path / "textures", {"train": 4, "test": 2})
+    given = ["--dataset", str(images), "--models", "lenet5"]
     assert svhn.main([*given, "--out", str(tmp_path / "new")]) == 2
     assert "the features are others" in capsys.readouterr().err
     assert record.read(tmp_path / "new" / "results.json").status == "interrupted"

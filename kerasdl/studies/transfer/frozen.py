@@ -104,7 +104,7 @@ class Frozen:
             ValueError: If the model's logits are others.
         """
         transfer.head_model(model).set_weights(list(head))
-        difference = check("winner", logits, model.predict(images, verbose=0), self.precision)
+        difference = check("winner", model, images, logits, self.precision)
         whole = labels.with_class_names(model, self._dataset.class_names)
         return Whole(whole, len(images), difference)
 

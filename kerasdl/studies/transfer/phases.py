@@ -231,9 +231,8 @@ def _check_whole(
     """Raises ValueError if the head on features answers otherwise than the whole network."""
     # Of the training images: their features are there.
     images = study.splits.train.images
-    ours = engine.predict(base.of(images)[:CHECKED])
-    theirs = make_engine(model, study.strategy).predict(images[:CHECKED])
-    check(name, ours, theirs, precision_of(study.plan, name))
+    logits = engine.predict(base.of(images)[:CHECKED])
+    check(name, model, images[:CHECKED], logits, precision_of(study.plan, name))
 
 
 def _joined(first: keras.callbacks.History, second: keras.callbacks.History) -> Any:

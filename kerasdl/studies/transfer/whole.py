@@ -1,5 +1,6 @@
 """Is a head that was trained on features, put into its network, still the same function?"""
 
+import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -11,15 +12,20 @@ TOLERANCE = {"float32": 1e-3, "mixed_bfloat16": 5e-2, "mixed_float16": 1e-2}
 
 
 def check(
-    name: str, head: npt.NDArray[np.float32], whole: npt.NDArray[np.float32], precision: str
+    name: str,
+    model: keras.Model,
+    images: npt.NDArray[np.uint8],
+    logits: npt.NDArray[np.float32],
+    precision: str,
 ) -> float:
-    """Compares the logits of some images, up to `CHECKED`, by both ways.
+    """Compares the logits of some images by both ways.
 
     Args:
         name: What was trained, for the message.
-        head: What the head makes of the cached features, (n, classes).
-        whole: What the network makes of the pixels, (n, classes).
-        precision: Its dtype policy.
+        model: The whole network, with the head in it.
+        images: At most `CHECKED`, (n, h, w, c).
+        logits: What the head makes of their cached features, (n, classes).
+        precision: The network's dtype policy.
 
     Returns:
         The largest difference, as a share of the largest logit (of 1 where all are smaller).
@@ -27,8 +33,10 @@ def check(
     Raises:
         ValueError: If it is larger than `TOLERANCE`.
     """
+    # Step by step: to compile the whole network takes longer than so few images.
+    whole = keras.ops.convert_to_numpy(model(images, training=False))
     scale = max(1.0, float(np.abs(whole).max()))
-    difference = float(np.abs(head - whole).max()) / scale
+    difference = float(np.abs(logits - whole).max()) / scale
     # NaN is not below it either.
     if not difference <= TOLERANCE[precision]:
         raise ValueError(
