@@ -119,7 +119,7 @@ class KillIn(keras.callbacks.Callback):
             raise Killed
 
 
-ARMS = ["--arms", "frozen,finetuned", "--unfreeze", LAYER, "--dropout", "0.2", *SECOND]
+ARMS = ["--arms", "finetuned", "--unfreeze", LAYER, "--dropout", "0.2", *SECOND]
 TUNED = f"{BASE}-finetuned"
 
 
@@ -127,10 +127,11 @@ def test_the_second_phase_moves_the_base_from_a_layer_on_and_goes_on_from_any_ki
     study, original, tmp_path
 ):
     found = study(*ARMS, seconds=0.0)
-    frozen, tuned = found.run().runs
-    assert (frozen.epochs, tuned.epochs) == (3, 5)
+    (tuned,) = found.run().runs
+    assert tuned.epochs == 5
     assert {len(values) for values in tuned.history.values()} == {5}
-    assert frozen.trained_parameters < tuned.trained_parameters < tuned.parameters
+    # More than the head, and not all.
+    assert 256 * 3 + 3 < tuned.trained_parameters < tuned.parameters
     assert not (found.folder / "checkpoints").exists()
     whole = keras.saving.load_model(found.folder / "models" / f"{TUNED}-seed0.keras")
     layers = transfer.base_of(whole).layers
