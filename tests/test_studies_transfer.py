@@ -15,6 +15,9 @@ from kerasdl.training.order import epoch_order, view_order
 
 SHORT = ["--epochs", "3", "--batch-size", "20", "--learning-rate", "0.01"]
 SECOND = ["--finetune-epochs", "2", "--finetune-rate", "0.001", "--layer-decay", "0.5"]
+CUT = ["--features", "conv_pw_5_relu"]
+"""The base's first layers alone, where it does not matter how many there are."""
+
 LAYER = "conv_dw_12"
 """The first layer that the second phase trains."""
 
@@ -85,8 +88,8 @@ def test_a_frozen_base_stays_and_the_head_learns(study, original):
 
 
 def test_features_and_pixels_teach_the_head_the_same(study, tmp_path):
-    cached = study("--shift", "0").fit(f"{BASE}-frozen", 0, "cached")
-    plain = study("--shift", "0", "--no-cache", folder=tmp_path / "other")
+    cached = study("--shift", "0", *CUT).fit(f"{BASE}-frozen", 0, "cached")
+    plain = study("--shift", "0", *CUT, "--no-cache", folder=tmp_path / "other")
     assert not plain.plan.transfer[f"{BASE}-frozen"].cached
     pixels = plain.fit(f"{BASE}-frozen", 0, "pixels")
     assert pixels.feature_seconds is None
@@ -178,13 +181,13 @@ def test_a_layer_that_does_not_exist_is_named_before_anything_is_trained(
 def test_rates_are_tested_on_features(study):
     from kerasdl.studies.find_lr import find_lr
 
-    found = study()
+    found = study(*CUT)
     find_lr(found)
     assert (found.folder / "find_lr" / f"{BASE}-frozen.csv").is_file()
 
 
 def test_wrong_features_end_in_an_error(study, monkeypatch):
-    found = study()
+    found = study(*CUT)
     real, train = CachedBase.of, found.splits.train.images
     monkeypatch.setattr(
         CachedBase, "of", lambda self, x: real(self, x) + (0.5 if x is train else 0.0)
@@ -194,7 +197,7 @@ def test_wrong_features_end_in_an_error(study, monkeypatch):
 
 
 def test_views_are_of_the_images_looked_at_again(study):
-    found = study("--views", "2", "--shift", "2", "--epochs", "2")
+    found = study("--views", "2", "--shift", "2", "--epochs", "2", *CUT)
     name, images = f"{BASE}-frozen", found.splits.train.images
     begun = phases.start(found, name, 0)
     assert (begun.train.views, len(begun.train)) == (2, len(images))
