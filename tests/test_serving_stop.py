@@ -202,7 +202,7 @@ def test_the_pages_files_are_read_once_with_their_types(tmp_path):
 
 
 def test_the_options_table_is_the_code():
-    text = (Path(__file__).parent.parent / "docs" / "serving.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `--([a-z-]+)` \| ([^|]+) \|", text, re.M))
     assert {name: default.strip() for name, default in rows.items()} == {
         field.name.replace("_", "-"): shown(field.default)
