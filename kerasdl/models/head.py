@@ -5,6 +5,9 @@ from keras import layers
 
 from kerasdl.models import blocks
 
+EPSILON = 1e-3
+"""Added to the variance by `standardized`."""
+
 
 def standardized(features: keras.KerasTensor) -> keras.KerasTensor:
     """Bring each feature to mean 0 and deviation 1, for a head to learn on.
@@ -23,7 +26,7 @@ def standardized(features: keras.KerasTensor) -> keras.KerasTensor:
     """
     return layers.BatchNormalization(
         momentum=blocks.BATCH_NORM_MOMENTUM,
-        epsilon=1e-3,
+        epsilon=EPSILON,
         center=False,
         scale=False,
         name="standardize",

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.experiments.cuts.settings import Recipe
-from kerasdl.models.blocks import BATCH_NORM_EPSILON
+from kerasdl.models.head import EPSILON
 from kerasdl.training.packed import Packed
 
 Floats = npt.NDArray[np.float32]
@@ -47,7 +47,7 @@ class Scaling(NamedTuple):
 
     def __call__(self, features: npt.NDArray[Any]) -> Floats:
         """Returns features (n, d) scaled, float32."""
-        deviation = np.sqrt(self.variance + np.float32(BATCH_NORM_EPSILON))
+        deviation = np.sqrt(self.variance + np.float32(EPSILON))
         scaled: Floats = (np.asarray(features, np.float32) - self.mean) / deviation
         return scaled
 
