@@ -23,9 +23,10 @@ def precision_of(plan: Recipe, name: str) -> str:
     if name not in plan.transfer:
         return resolve(plan.precision, depthwise=plan.network(name).depthwise)
     base = str(plan.settings[name]["base"])
-    if plan.transfer[name].arm == "frozen":
-        return precision_of_frozen(plan.precision, base)
-    return resolve(plan.precision, depthwise=bases.get(base).depthwise)
+    if plan.transfer[name].arm == "scratch":
+        return resolve(plan.precision, depthwise=bases.get(base).depthwise)
+    # One that is fine-tuned begins as a frozen one, on kept features.
+    return precision_of_frozen(plan.precision, base)
 
 
 def precision_of_frozen(precision: Precision, base: str) -> str:
