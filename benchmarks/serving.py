@@ -2,8 +2,8 @@
 
     python benchmarks/serving.py [--seconds 5] [--rounds 5]
 
-One row of an MLP (784-128-10) goes to three servers on this machine: one that calls
-`model.predict` for each request behind the standard library's threaded HTTP server, ours with
+One row of an MLP (784-128-10) goes to servers on this machine: one that calls `model.predict`
+for each request behind the standard library's threaded HTTP server (with one client), ours with
 one example a call, and ours. Clients are connections that are kept open, 1 and 64 of them; they
 share the machine with the server. The arms take turns.
 """
@@ -101,8 +101,10 @@ def main():
             single = Server(f"{folder}/models", "--batch-size", 1)
             batched = Server(f"{folder}/models")
             ports |= {"one a call": single.port, "batches": batched.port}
-            for clients in (1, 64):
-                measure(ports, clients, options)
+            measure(ports, 1, options)
+            # Its threads hold each other up: 64 clients get an answer a second from it.
+            del ports["model.predict"]
+            measure(ports, 64, options)
         finally:
             predict.kill()
             predict.wait()
