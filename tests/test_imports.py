@@ -124,6 +124,7 @@ FAST = {
     "--help": ("-m", "kerasdl.apps.svhn", "--help"),
     "models": ("-m", "kerasdl.apps.svhn", "--models", "lenet"),
     "transfer": ("-m", "kerasdl.apps.svhn", "--transfer", "vgg17"),
+    "size": ("-m", "kerasdl.apps.svhn", "--transfer", "vgg16", "--size", "20"),
     "weights": ("-m", "kerasdl.apps.svhn", "--transfer", "vgg16", "--weights", "nowhere"),
     "recipe": ("-m", "kerasdl.apps.svhn", "--set", "training.lenet5.epoch=3"),
     "cli": ("-m", "kerasdl", "--help"),

@@ -327,3 +327,19 @@ def test_a_layer_that_does_not_exist_is_answered_with_those_that_do(build, froze
     )
     with pytest.raises(ValueError, match=r"one of conv_pw_1_relu, .*, conv_pw_13_relu, or another"):
         unfreeze(frozen, "top")
+
+
+def test_features_that_are_dead_in_training_say_nothing_later(build):
+    head = head_model(build())
+    head.compile(
+        keras.optimizers.SGD(1.0), keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    )
+    inputs = np.random.default_rng(1).normal(0, 1, (6, head.input_shape[1])).astype(np.float32)
+    inputs[:, 0] = 0
+    for _ in range(3):
+        head.train_on_batch(inputs, LABELS)
+    awake = inputs.copy()
+    awake[:, 0] = 100
+    np.testing.assert_array_equal(answer(head, awake), answer(head, inputs))
+    awake[:, 1] = 100
+    assert not np.allclose(answer(head, awake), answer(head, inputs))

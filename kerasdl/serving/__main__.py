@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return app.serve(folder, options)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
 
 

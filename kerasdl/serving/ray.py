@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         return _serve(folder.resolve(), options, arguments["replicas"])
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
 
 

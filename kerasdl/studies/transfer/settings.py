@@ -123,7 +123,13 @@ def check(
     )
     if "base" not in settings:
         raise ValueError(f"settings.{model} needs a base, e.g. vgg16. Received: none")
-    bases.get(str(settings["base"]))
+    base = bases.get(str(settings["base"]))
+    if values.size and values.size < base.minimum:
+        # Before any weights are looked for, or fetched.
+        raise ValueError(
+            f"--size takes 0 or at least {base.minimum} pixels for {base.name}. "
+            f"Received: {values.size}"
+        )
     _check_weights(model, transfer, values)
     second = {
         "finetune_epochs": transfer.finetune_epochs,
