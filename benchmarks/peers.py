@@ -19,8 +19,14 @@ that above 1 the engine is faster; a star marks PyTorch's better arm.
 - `compile`: the same with forward and backward pass under `torch.compile`, whose cache on the
   disk is empty at first.
 
-`--check` trains each arm once on images that can be learnt, from the engine's first weights, and
-prints the losses: nobody is fast by doing less.
+All arms begin with the engine's first weights, so that their losses must be alike: nobody is fast
+by doing less. `--check` shows it on images that can be learnt, a fifth of them in one round.
+
+Of ten widths, the engine's arm is packed training, and PyTorch's are a loop over ten eager
+trainings and `torch.func` with stacked modules (`peers_torch_widths.py`). Of features, which are
+not trained, the first columns are a pass with tracing or compiling, the second another pass, and
+the loss is their mean size. "Processor s" are all threads of a training together: on a busy
+machine, where threads wait for each other by spinning, look at it first.
 
 `--as-kind-b` limits oneDNN and MKL of all arms to what a processor without VNNI, BF16 and AMX
 has. TensorFlow still decides by the real processor whether it uses oneDNN at all;
@@ -41,18 +47,29 @@ from pathlib import Path
 # PyTorch imports the standard library's `profile`, and this folder has one, too.
 sys.path.append(sys.path.pop(0))
 
-import arms  # noqa: E402
-from peers_cases import CASES, Job, Outcome  # noqa: E402
-from rich.console import Console  # noqa: E402
-from rich.table import Table  # noqa: E402
+import arms
+from peers_cases import CASES, Job, Outcome
+from rich.console import Console
+from rich.table import Table
 
-from kerasdl.training.environment import cpu_name  # noqa: E402
+from kerasdl.training.environment import cpu_name
 
 # By the kind of a case: the arms and how they are called in the table, the engine's first.
 ARMS = {
     "training": {
         "engine": "engine",
         "fit": "Keras fit",
+        "eager": "PyTorch eager",
+        "compile": "torch.compile",
+    },
+    "widths": {
+        "engine": "packed",
+        "loop": "PyTorch loop",
+        "func": "torch.func, vmap",
+        "func-compile": "torch.func, compiled",
+    },
+    "features": {
+        "engine": "feature pass",
         "eager": "PyTorch eager",
         "compile": "torch.compile",
     },
@@ -89,12 +106,15 @@ def outcome(job, environment):
 def measure(jobs, rounds, environment):
     """Runs jobs in turn; returns each arm's outcomes, one a round."""
     found = {arm: [] for arm in jobs}
+    with tempfile.TemporaryDirectory() as folder:
+        # The engine, which is the first, writes its first weights there; all others take them.
+        weights = str(Path(folder, "weights.npz"))
 
-    def run(arm):
-        found[arm].append(outcome(jobs[arm], environment))
-        return found[arm][-1].seconds
+        def run(arm):
+            found[arm].append(outcome(jobs[arm]._replace(weights=weights), environment))
+            return found[arm][-1].seconds
 
-    arms.interleave({arm: lambda arm=arm: run(arm) for arm in jobs}, rounds)
+        arms.interleave({arm: lambda arm=arm: run(arm) for arm in jobs}, rounds)
     return found
 
 
@@ -121,23 +141,9 @@ def add_rows(table, title, names, found):
             cells.append(f"{statistics.median(column(arm, field)):.2f}")
             compared = arm != "engine" and "engine" in found
             cells.append(arms.ratio(column(arm, field), column("engine", field)) * compared)
-        table.add_row(*cells, f"{found[arm][0].losses[-1]:.4g}")
+        losses = " ".join(f"{loss:.4g}" for loss in found[arm][0].losses)
+        table.add_row(*cells, f"{statistics.median(column(arm, 'processor')):.1f}", losses)
     table.add_section()
-
-
-def check(title, names, jobs, environment):
-    """Prints the losses of each arm on images that can be learnt, from the same weights."""
-    with tempfile.TemporaryDirectory() as folder:
-        weights = str(Path(folder, "weights.npz"))
-        learnable = {
-            arm: job._replace(learnable=True, weights=weights) for arm, job in jobs.items()
-        }
-        # The engine is the first: the others begin with its weights.
-        found = {arm: [outcome(job, environment)] for arm, job in learnable.items()}
-    agree_on_parameters(title, found)
-    for arm, (one,) in found.items():
-        losses = ", ".join(f"{loss:.4g}" for loss in one.losses)
-        print(f"{title}, {names[arm]}: {one.parameters} parameters, loss of each epoch {losses}")
 
 
 def processor(limited):
@@ -162,7 +168,8 @@ def read_options():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one round, a fifth of the images")
     parser.add_argument("--as-kind-b", action="store_true", help="without AMX, BF16 and VNNI")
-    parser.add_argument("--check", action="store_true", help="losses instead of seconds")
+    parser.add_argument("--check", action="store_true", help="one round that can be learnt")
+    parser.add_argument("--threads", type=int, default=0, help="PyTorch's; 0: one for each core")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     for name, allowed in (("cases", CASES), ("arms", known), ("precision", PRECISIONS)):
@@ -177,6 +184,7 @@ PRECISIONS = ("float32", "bfloat16")
 
 def plan(options, kind):
     """Yields a title, the names of the arms and the jobs of each comparison."""
+    threads = options.threads or len(os.sched_getaffinity(0))
     for key in options.cases:
         case = CASES[key]
         names = ARMS[case.kind]
@@ -188,7 +196,10 @@ def plan(options, kind):
         for precision in options.precision:
             if precision == "bfloat16" and not (case.bfloat16 and kind == "A"):
                 continue
-            jobs = {arm: Job(key, arm, precision, images, epochs) for arm in chosen}
+            jobs = {
+                arm: Job(key, arm, precision, images, epochs, options.check, "", threads)
+                for arm in chosen
+            }
             yield f"{case.title}, {precision}, {images} × {epochs}", names, jobs
 
 
@@ -206,20 +217,18 @@ def main():
         f"{name} {metadata.version(name)}" for name in ("tensorflow", "keras", "torch")
     )
     cores = len(os.sched_getaffinity(0))
-    rounds = 1 if options.quick else options.rounds
-    print(f"{cpu_name()} (kind {kind}), {cores} threads, {versions}", flush=True)
+    rounds = 1 if options.quick or options.check else options.rounds
+    print(f"{cpu_name()} (kind {kind}), {cores} cores, {versions}", flush=True)
     console = Console(width=160)
     for title, names, jobs in plan(options, kind):
-        if options.check:
-            check(title, names, jobs, environment)
-            continue
         found = measure(jobs, rounds, environment)
         agree_on_parameters(title, found)
         # A table a case: a long run shows what it has.
         table = Table(title=f"{rounds} rounds, medians", title_justify="left")
         for name in ("case, images × epochs", "arm"):
             table.add_column(name)
-        for name in ("seconds", "/ engine", "without first step", "/ engine", "last loss"):
+        times = ("seconds", "/ engine", "without first step", "/ engine", "processor s")
+        for name in (*times, "loss of each epoch"):
             table.add_column(name, justify="right")
         add_rows(table, title, names, found)
         console.print(table)

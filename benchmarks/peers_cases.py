@@ -1,5 +1,6 @@
 """What `peers.py` compares, as plain data, and the images: no framework is imported here."""
 
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,8 +67,9 @@ class Job(NamedTuple):
         precision: "float32" or "bfloat16".
         images, epochs: Instead of the case's.
         learnable: Whether the labels follow from the images; else both are random.
-        weights: A file that the engine writes its first weights to, and PyTorch takes its own
-            from; "" for none.
+        weights: The file that the engine writes its first weights to; PyTorch takes them from
+            there if it exists.
+        threads: PyTorch's.
     """
 
     case: str
@@ -75,8 +77,9 @@ class Job(NamedTuple):
     precision: str
     images: int
     epochs: int
-    learnable: bool = False
-    weights: str = ""
+    learnable: bool
+    weights: str
+    threads: int
 
 
 class Outcome(NamedTuple):
@@ -85,13 +88,15 @@ class Outcome(NamedTuple):
     Args:
         seconds: Of the whole training, from a built model on; the first step, with all that is
             traced or compiled in it, counted in.
-        rest: The same without the first step.
-        losses: Mean loss of each epoch; of features their mean.
+        rest: The same without the first step; of features the seconds of a second pass.
+        processor: Seconds of the processor in the whole training, all threads of this process.
+        losses: Mean loss of each epoch; of features their mean size.
         parameters: Numbers that are trained (of features: all).
     """
 
     seconds: float
     rest: float
+    processor: float
     losses: list[float]
     parameters: int
 
@@ -114,3 +119,21 @@ def data(job: Job) -> tuple[Any, Any]:
 def orders(job: Job) -> list[Any]:
     """Returns each epoch's permutation (int32, n), the one that the engine takes with seed 0."""
     return [epoch_order(job.images, 0, epoch) for epoch in range(job.epochs)]
+
+
+class Stopwatch:
+    """The times of one training, running from the start on."""
+
+    def __init__(self) -> None:
+        self._first = 0.0
+        self._processor, self._started = time.process_time(), time.perf_counter()
+
+    def step(self) -> None:
+        """Notes the end of a step, of which the first counts."""
+        self._first = self._first or time.perf_counter()
+
+    def stop(self, losses: list[float], parameters: int) -> Outcome:
+        """Returns the outcome of a training that ends here."""
+        ended, processor = time.perf_counter(), time.process_time()
+        times = ended - self._started, ended - self._first, processor - self._processor
+        return Outcome(*times, losses, parameters)

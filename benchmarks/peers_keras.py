@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from peers_cases import CASES, CLASSES, WIDTHS, Case, Job, Outcome, data
+from peers_cases import CASES, CLASSES, WIDTHS, Case, Job, Outcome, Stopwatch, data
 
 from kerasdl.training.environment import start_keras
 
@@ -23,14 +23,16 @@ from kerasdl.training.precision import policy  # noqa: E402
 from kerasdl.training.settings import Training  # noqa: E402
 
 
-class FirstStep(keras.callbacks.Callback):
-    """Notes when the first step is over; the engine's first compiled call is one step."""
+class Steps(keras.callbacks.Callback):
+    """Tells a stopwatch of the steps; the engine's first compiled call is one step."""
 
-    ended = 0.0
+    def __init__(self, watch: Stopwatch) -> None:
+        super().__init__()
+        self.watch = watch
 
     def on_train_batch_end(self, batch, logs=None):
-        """Notes the time, once."""
-        self.ended = self.ended or time.perf_counter()
+        """Tells it."""
+        self.watch.step()
 
 
 def run(job: Job) -> Outcome:
@@ -47,22 +49,19 @@ def train(case: Case, job: Job) -> Outcome:
     model, settings, examples = _network(case), _training(case, job), Examples(*data(job))
     compile_model(model, settings, job.images)
     _save(job, [model])
-    first = FirstStep()
-    started = time.perf_counter()
+    watch = Stopwatch()
     if job.arm == "fit":
         history = model.fit(
             examples.images,
             examples.labels,
             batch_size=case.batch_size,
             epochs=job.epochs,
-            callbacks=[first],
+            callbacks=[Steps(watch)],
             verbose=0,
         )
     else:
-        history = Engine(model).fit(examples, settings, seed=0, callbacks=[first])
-    ended = time.perf_counter()
-    losses = list(history.history["loss"])
-    return Outcome(ended - started, ended - first.ended, losses, _count([model]))
+        history = Engine(model).fit(examples, settings, seed=0, callbacks=[Steps(watch)])
+    return watch.stop(list(history.history["loss"]), _count([model]))
 
 
 def train_widths(case: Case, job: Job) -> Outcome:
@@ -70,18 +69,16 @@ def train_widths(case: Case, job: Job) -> Outcome:
     networks = [mlp1(case.shape, CLASSES, width=width) for width in WIDTHS]
     settings, examples = _training(case, job), Examples(*data(job))
     _save(job, networks)
-    first = FirstStep()
-    started = time.perf_counter()
+    watch = Stopwatch()
     packed = Packed(networks, [settings] * len(networks))
-    histories = packed.fit(examples, seed=0, callbacks=[first])
+    histories = packed.fit(examples, seed=0, callbacks=[Steps(watch)])
     packed.unpack()
-    ended = time.perf_counter()
     losses = np.mean([history["loss"] for history in histories], axis=0).tolist()
-    return Outcome(ended - started, ended - first.ended, losses, _count(networks))
+    return watch.stop(losses, _count(networks))
 
 
 def compute_features(case: Case, job: Job) -> Outcome:
-    """Passes images through a frozen VGG16; its first step is its first batch."""
+    """Passes images through a frozen VGG16."""
     whole = transfer.transfer(
         case.shape, CLASSES, base="vgg16", weights="random", freeze="none", size=case.shape[0]
     )
@@ -89,13 +86,13 @@ def compute_features(case: Case, job: Job) -> Outcome:
     _save(job, [model])
     images, _ = data(job)
     extractor = Extractor(model, {}, cache=None)
-    started = time.perf_counter()
+    watch = Stopwatch()
     features = extractor.features(images)
-    ended = time.perf_counter()
-    # Another pass has nothing left to trace; PyTorch's rest is taken alike.
+    outcome = watch.stop([float(np.abs(features).mean())], _count([model]))
+    # A second pass has nothing left to trace.
+    started = time.perf_counter()
     extractor.features(images)
-    rest = time.perf_counter() - ended
-    return Outcome(ended - started, rest, [float(features.mean())], _count([model]))
+    return outcome._replace(rest=time.perf_counter() - started)
 
 
 def _network(case: Case) -> keras.Model:
@@ -123,5 +120,4 @@ def _count(networks: list[keras.Model]) -> int:
 
 
 def _save(job: Job, networks: list[keras.Model]) -> None:
-    if job.weights:
-        np.savez(job.weights, *(weight.numpy() for weight in _weights(networks)))
+    np.savez(job.weights, *(weight.numpy() for weight in _weights(networks)))

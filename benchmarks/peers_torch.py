@@ -8,31 +8,31 @@ nothing is fetched before an epoch ends.
 
 import contextlib
 import importlib
-import os
-import time
 
 import torch
 import torch.nn.functional as F
-from peers_cases import CASES, Case, Job, Outcome, data, orders
+from peers_cases import CASES, Case, Job, Outcome, Stopwatch, data, orders
 from peers_torch_models import NETWORKS, load, trained
 
 
 def run(job: Job) -> Outcome:
     """Does a job of an arm of PyTorch's in this process."""
     torch.manual_seed(0)
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(job.threads)
     # Imports are nobody's training time: an optimizer does the first, `torch.compile` both.
     for name in ("torch._dynamo", "torch._inductor.compile_fx"):
         importlib.import_module(name)
     case = CASES[job.case]
-    return train_network(case, job)
+    if case.kind == "widths":
+        from peers_torch_widths import run_widths
 
+        return run_widths(case, job)
+    if case.kind == "features":
+        from peers_torch_features import run_features
 
-def train_network(case: Case, job: Job) -> Outcome:
-    """Trains one network."""
+        return run_features(case, job)
     model = NETWORKS[case.network]()
-    if job.weights:
-        load([model], job.weights)
+    load([model], job.weights)
     return train(model, case, job)
 
 
@@ -50,8 +50,8 @@ def train(model: torch.nn.Module, case: Case, job: Job) -> Outcome:
     compiled = torch.compile(loss_of, dynamic=False) if job.arm == "compile" else loss_of
     images, labels = (torch.from_numpy(array) for array in data(job))
     permutations = [torch.from_numpy(order) for order in orders(job)]
-    losses, first = [], 0.0
-    started = time.perf_counter()
+    losses = []
+    watch = Stopwatch()
     labels = labels.long()
     optimizer = make_optimizer(trained(model), case)
     for order in permutations:
@@ -67,12 +67,10 @@ def train(model: torch.nn.Module, case: Case, job: Job) -> Outcome:
             optimizer.step()
             total += loss.detach() * len(batch)
             right += hits
-            first = first or time.perf_counter()
+            watch.step()
         losses.append(float(total) / job.images)
         float(right)
-    ended = time.perf_counter()
-    parameters = sum(parameter.numel() for parameter in trained(model))
-    return Outcome(ended - started, ended - first, losses, parameters)
+    return watch.stop(losses, sum(parameter.numel() for parameter in trained(model)))
 
 
 def make_optimizer(parameters, case: Case) -> torch.optim.Optimizer:

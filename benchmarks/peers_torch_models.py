@@ -5,6 +5,9 @@ these lie in memory as PyTorch's `channels_last` wants them, without a copy. Par
 the order of Keras's, so that `load` can copy them one by one.
 """
 
+import itertools
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -108,7 +111,7 @@ class BasicBlock(nn.Module):
 def resnet20() -> nn.Module:
     """`kerasdl.models.resnet.resnet20`."""
     widths = (16, 16, 16, 16, 32, 32, 32, 64, 64, 64)
-    blocks = [BasicBlock(*pair) for pair in zip(widths, widths[1:], strict=False)]
+    blocks = [BasicBlock(*pair) for pair in itertools.pairwise(widths)]
     stem = [nn.Conv2d(3, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
     return Convolutional(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
 
@@ -163,7 +166,9 @@ def trained(model: nn.Module) -> list[nn.Parameter]:
 
 
 def load(networks: list[nn.Module], path: str) -> None:
-    """Copies the trained weights that Keras began with."""
+    """Copies the trained weights that Keras began with, if the engine has left them there."""
+    if not Path(path).exists():
+        return
     with np.load(path) as file:
         arrays = [file[name] for name in file.files]
     parameters = [parameter for network in networks for parameter in trained(network)]
