@@ -16,7 +16,9 @@ that above 1 the engine is faster; a star marks PyTorch's better arm.
 - `fit`: Keras's `Model.fit`, without XLA. Slow, so only where `--arms` asks for it.
 - `engine`: `Engine.fit`.
 - `eager`: PyTorch as the docstring of `peers_torch.py` says.
-- `compile`: the same with forward and backward pass under `torch.compile`, whose cache on the
+- `eager-1`: the same with one thread: for networks so small two threads wait for each other longer
+  than they compute, above all where something else runs.
+- `compile`: `eager` with forward and backward pass under `torch.compile`, whose cache on the
   disk is empty at first.
 
 All arms begin with the engine's first weights, so that their losses must be alike: nobody is fast
@@ -60,12 +62,15 @@ ARMS = {
         "engine": "engine",
         "fit": "Keras fit",
         "eager": "PyTorch eager",
+        "eager-1": "the same, 1 thread",
         "compile": "torch.compile",
     },
     "widths": {
         "engine": "packed",
         "loop": "PyTorch loop",
+        "loop-1": "the same, 1 thread",
         "func": "torch.func, vmap",
+        "func-1": "the same, 1 thread",
         "func-compile": "torch.func, compiled",
     },
     "features": {
@@ -169,7 +174,6 @@ def read_options():
     parser.add_argument("--quick", action="store_true", help="one round, a fifth of the images")
     parser.add_argument("--as-kind-b", action="store_true", help="without AMX, BF16 and VNNI")
     parser.add_argument("--check", action="store_true", help="one round that can be learnt")
-    parser.add_argument("--threads", type=int, default=0, help="PyTorch's; 0: one for each core")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     options = parser.parse_args()
     for name, allowed in (("cases", CASES), ("arms", known), ("precision", PRECISIONS)):
@@ -184,12 +188,13 @@ PRECISIONS = ("float32", "bfloat16")
 
 def plan(options, kind):
     """Yields a title, the names of the arms and the jobs of each comparison."""
-    threads = options.threads or len(os.sched_getaffinity(0))
     for key in options.cases:
         case = CASES[key]
         names = ARMS[case.kind]
         # The engine first, whatever the order on the command line.
         chosen = [arm for arm in names if arm in options.arms]
+        cores = len(os.sched_getaffinity(0))
+        threads = {arm: 1 if arm.endswith("-1") else cores for arm in chosen}
         images, epochs = case.images, case.epochs
         if options.quick or options.check:
             images = max(images // 5, min(images, 2 * case.batch_size))
@@ -197,7 +202,7 @@ def plan(options, kind):
             if precision == "bfloat16" and not (case.bfloat16 and kind == "A"):
                 continue
             jobs = {
-                arm: Job(key, arm, precision, images, epochs, options.check, "", threads)
+                arm: Job(key, arm, precision, images, epochs, options.check, "", threads[arm])
                 for arm in chosen
             }
             yield f"{case.title}, {precision}, {images} × {epochs}", names, jobs

@@ -22,7 +22,8 @@ def run(job: Job) -> Outcome:
     # Imports are nobody's training time: an optimizer does the first, `torch.compile` both.
     for name in ("torch._dynamo", "torch._inductor.compile_fx"):
         importlib.import_module(name)
-    case = CASES[job.case]
+    # "eager-1" is "eager" with other threads.
+    case, job = CASES[job.case], job._replace(arm=job.arm.removesuffix("-1"))
     if case.kind == "widths":
         from peers_torch_widths import run_widths
 
