@@ -13,7 +13,8 @@ is in it. The second pair of columns leaves the first step out, since these trai
 Pixels are random: speed does not depend on them. Ratios are an arm's seconds by the engine's, so
 that above 1 the engine is faster; a star marks PyTorch's better arm.
 
-- `fit`: Keras's `Model.fit`, without XLA. Slow, so only where `--arms` asks for it.
+- `fit`: Keras's `Model.fit`, without XLA, in an order of its own. Slow, so only where `--arms`
+  asks for it.
 - `engine`: `Engine.fit`.
 - `eager`: PyTorch as the docstring of `peers_torch.py` says.
 - `eager-1`: the same with one thread: for networks so small two threads wait for each other longer
@@ -62,15 +63,15 @@ ARMS = {
         "engine": "engine",
         "fit": "Keras fit",
         "eager": "PyTorch eager",
-        "eager-1": "the same, 1 thread",
+        "eager-1": "PyTorch eager, 1 thread",
         "compile": "torch.compile",
     },
     "widths": {
         "engine": "packed",
         "loop": "PyTorch loop",
-        "loop-1": "the same, 1 thread",
+        "loop-1": "PyTorch loop, 1 thread",
         "func": "torch.func, vmap",
-        "func-1": "the same, 1 thread",
+        "func-1": "torch.func, 1 thread",
         "func-compile": "torch.func, compiled",
     },
     "features": {
