@@ -2,8 +2,8 @@
 
 Images rest as one uint8 tensor, a batch is an `index_select` (no DataLoader), convolutions are
 in `channels_last`, the optimizer is the fused one, gradients are set to None, and PyTorch gets
-as many threads as there are cores, or one where the arm says so. As the engine does, the loop adds up loss and accuracy;
-nothing is fetched before an epoch ends.
+as many threads as there are cores, or one where the arm says so. As the engine does, the loop
+adds up loss and accuracy; nothing is fetched before an epoch ends.
 """
 
 import contextlib
