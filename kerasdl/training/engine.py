@@ -24,7 +24,7 @@ from kerasdl.training.ending import check_loss, check_weights, early_stopping
 from kerasdl.training.kernels import fused_kernels
 from kerasdl.training.order import order_of
 from kerasdl.training.settings import Training
-from kerasdl.training.steps import compile_steps
+from kerasdl.training.steps import compile_steps, without_warning
 from kerasdl.training.strategy import agree, workers_of
 
 SECONDS_PER_CALL = 0.3
@@ -55,8 +55,9 @@ class Engine:
         self.train_seconds = 0.0
         self._seconds_per_call = seconds_per_call
         self._predict_batch = tf.function(
-            lambda images: model(images, training=False), reduce_retracing=True
+            lambda images: model(images, training=False), reduce_retracing=True, autograph=False
         )
+        without_warning(self._predict_batch)
 
     def fit(
         self,

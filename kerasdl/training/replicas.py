@@ -205,7 +205,7 @@ def take_over(model: keras.Model, strategy: Any) -> None:
         return  # all replicas are in this process, which assigned to all of them
     weights = model.weights
 
-    @tf.function  # type: ignore[untyped-decorator]
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run() -> None:
         def assign() -> None:
             context = tf.distribute.get_replica_context()

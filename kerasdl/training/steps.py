@@ -63,14 +63,20 @@ def compile_steps(
             weight = of_class if weight is None else weight * of_class
         model.train_step((x, y) if weight is None else (x, y, weight))
 
-    @tf.function  # type: ignore[untyped-decorator]
+    # The loop is written out: AutoGraph's rewriting of it took as long as tracing a small model.
+    @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def run_steps(data: Any, order: Any, epoch: Any, first: Any, last: Any) -> Any:
+        def one(index: Any) -> Any:
+            size = tf.minimum(batch_size, tf.size(order) - index * batch_size)
+            with replicas.exact_metrics(model, size, num_replicas):
+                strategy.run(step, args=(*data, order, epoch, index))
+            return (index + 1,)
+
         with replicas.own_states(model, strategy):
-            for index in tf.range(first, last):
-                size = tf.minimum(batch_size, tf.size(order) - index * batch_size)
-                with replicas.exact_metrics(model, size, num_replicas):
-                    strategy.run(step, args=(*data, order, epoch, index))
+            tf.while_loop(lambda index: index < last, one, (first,))
         return model.get_metrics_result()
+
+    without_warning(run_steps)
 
     def call(order: npt.NDArray[np.int32], epoch: int, first: int, last: int) -> Any:
         # Tensors, not Python numbers: those would be traced anew for each value. The images
@@ -80,6 +86,15 @@ def compile_steps(
         return run_steps(data, tf.constant(order), *numbers)
 
     return call, steps
+
+
+def without_warning(function: Any) -> None:
+    """Keeps TensorFlow from warning of tracing a `tf.function` that each model has of its own.
+
+    It counts the tracings of one place in the code, whatever the function; the second
+    training of a run would be told that something is expensive.
+    """
+    function._omit_frequent_tracing_warning = True
 
 
 def class_weights(labels: npt.NDArray[np.int32], training: Training) -> Any:

@@ -11,7 +11,7 @@ from kerasdl.training.order import flip_phase
 from kerasdl.training.packed.pack import Pack
 from kerasdl.training.replicas import on_devices
 from kerasdl.training.settings import Training
-from kerasdl.training.steps import class_weights
+from kerasdl.training.steps import class_weights, without_warning
 
 
 class Compiled:
@@ -37,9 +37,7 @@ class Compiled:
         self.predict = tf.function(self._predict, reduce_retracing=True, autograph=False)
         self.finite = tf.function(self._finite, autograph=False)
         for function in (self.score, self.predict, self.finite):
-            # Each object has its own models and is traced for them; TensorFlow, which counts by
-            # the code, would warn a user of the sixth.
-            function._omit_frequent_tracing_warning = True
+            without_warning(function)
 
     def train(
         self, train: Examples, training: Training, seed: int
@@ -92,8 +90,7 @@ class Compiled:
                 (first, tf.zeros([2, models], "float64")),
             )[1]
 
-        # As above: each training is traced once.
-        run_steps._omit_frequent_tracing_warning = True
+        without_warning(run_steps)
 
         def call(order: Any, epoch: int, first: int, last: int, counted: bool) -> Any:
             # Tensors, not Python numbers: those would be traced anew for each value.
