@@ -26,6 +26,8 @@ from kerasdl.datasets.image import Size
 
 PROCESS_FILES = 2000
 """From so many files on processes are worth their start, a fifth of a second."""
+PROCESS_CHUNK, THREAD_CHUNK = 64, 16
+"""Files; threads end after the chunk that they are at, and an interruption waits for that."""
 MAX_WORKERS = 16
 KEPT_BYTES = 256 * 2**20
 """What is kept of images of different sizes; the others are opened again."""
@@ -48,8 +50,7 @@ class Decoding:
         self._files, self._max_bytes, self._show = files, max_bytes, show
         cores = _available_cores()
         in_processes = len(files) >= PROCESS_FILES and cores > 1
-        # Threads end after the chunk that they are at; an interruption waits for that.
-        self._chunk = 64 if in_processes else 16
+        self._chunk = PROCESS_CHUNK if in_processes else THREAD_CHUNK
         self._lock = threading.Lock()
         self._sizes: Counter[Size] = Counter()
         self._kept_bytes = self._done = 0
@@ -233,8 +234,7 @@ class _Process:
 
     def _call(self, method: str, number: int, files: Sequence[str], last: Any) -> Any:
         """Calls a method of the decoder, there or here."""
-        if not self._greeted and self._here is None:
-            self._greet()
+        self._greet()
         if self._here is not None:
             return getattr(self._here, method)(number, files, last)
         try:
@@ -251,7 +251,9 @@ class _Process:
         return result
 
     def _greet(self) -> None:
-        """Waits until the process is there."""
+        """Waits until the process is there, once."""
+        if self._greeted or self._here is not None:
+            return
         try:
             pickle.load(self._answers)
             self._greeted = True
