@@ -59,8 +59,11 @@ class CountProgress:
         traceback: TracebackType | None,
     ) -> None:
         """Removes the bar, also after an interruption."""
-        if self._bar is not None:
-            self._bar.stop()
+        if self._bar is not None and self._console is not None:
+            try:
+                self._bar.stop()
+            except IndexError:  # Rich's, when it was interrupted while it started
+                self._console.show_cursor(True)
             self._bar = None
 
     def _make_bar(self, console: "Console") -> "Progress":

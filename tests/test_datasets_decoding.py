@@ -273,6 +273,22 @@ def test_a_line_says_how_long_it_will_take(monkeypatch):
     ]
 
 
+def test_an_interruption_while_the_bar_starts_is_the_one_that_is_raised(monkeypatch):
+    monkeypatch.setattr(console_progress, "QUIET_SECONDS", 0)
+    console = Console(file=io.StringIO(), force_terminal=True)
+
+    def interrupt(hook):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(console, "push_render_hook", interrupt)
+    with (
+        pytest.raises(KeyboardInterrupt),
+        console_progress.CountProgress(console, "Reading", 10, "images") as progress,
+    ):
+        progress.show(1)
+    assert console.file.getvalue().endswith("\x1b[?25h")  # the cursor is there again
+
+
 def test_a_worker_forgets_what_it_hands_over(tmp_path):
     files = [str(path) for path in write_folder(tmp_path, sizes=((32, 32),)).rglob("*.png")]
     decoder = decode_worker.Decoder()

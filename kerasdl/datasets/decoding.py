@@ -115,7 +115,7 @@ class Decoding:
             try:
                 sizes, kept = self._workers[place].look(number, files, keep)
             except Exception as error:
-                self._failures[number] = error
+                self._fail(number, error)
                 continue
             with self._lock:
                 self._sizes.update(sizes)
@@ -144,7 +144,11 @@ class Decoding:
                     self._put(number * self._chunk, pixels)
                     self._done += 0 if number in was_kept else len(files)
             except Exception as error:
-                self._failures[number] = error
+                self._fail(number, error)
+
+    def _fail(self, number: int, error: Exception) -> None:
+        with self._lock:
+            self._failures[number] = error
 
     def _next(self, owned: Any) -> int | None:
         """Returns the number of the next chunk, or None: of `owned`, then of all that are left.

@@ -17,6 +17,7 @@
   Otherwise a square: the median of the shorter sides, at least 32, at most 224,
   rounded down to a multiple of 8.
 - Gray (one channel) when every image is gray in every pixel, else RGB.
+- Every file is opened once when all images are small, photos twice: see `decoding`.
 """
 
 import dataclasses
