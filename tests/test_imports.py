@@ -31,6 +31,7 @@ FLOORS = {
     "sections": 6,
     "files": 6,
     "quiet": 6,
+    "console_progress": 6,
     "__init__": 7,
 }
 FLOORMATES = {

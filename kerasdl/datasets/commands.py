@@ -89,7 +89,7 @@ def import_folder(name: str) -> int:
     places = [local.find(entry, folder) for entry in catalog.ENTRIES.values()]
     imported = _unambiguous([found for found in places if found is not None])
     for found in imported:
-        dataset = official.read(found)
+        dataset = official.read(found, Console(stderr=True))
         path = store.path_of(found.entry.name)
         store.save(dataset, path)
         state = "verified" if dataset.verified else "not the official checksums"
@@ -157,7 +157,9 @@ def _at_hand(entry: Entry, folder: Path | None) -> tuple[Dataset, str] | None:
     """Returns a set that can be had without the network, and where it was."""
     if folder is not None:
         found = local.find(entry, folder)
-        return (official.read(found), str(found.folder)) if found else None
+        if found is None:
+            return None
+        return official.read(found, Console(stderr=True)), str(found.folder)
     path = store.path_of(entry.name)
     return (store.load(path), str(path)) if path.exists() else None
 

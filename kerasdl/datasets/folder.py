@@ -17,81 +17,53 @@
   Otherwise a square: the median of the shorter sides, at least 32, at most 224,
   rounded down to a multiple of 8.
 - Gray (one channel) when every image is gray in every pixel, else RGB.
+- Every file is opened once when all images are small, photos twice: see `decoding`.
 """
 
 import dataclasses
-import os
-import re
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from kerasdl.datasets.dataset import Dataset, Examples, content_sha256
+from kerasdl.console_progress import CountProgress
+from kerasdl.datasets.dataset import (
+    Dataset,
+    Examples,
+    Images,
+    Labels,
+    aligned_empty,
+    content_sha256,
+)
+from kerasdl.datasets.decode_worker import LARGEST_SIDE
+from kerasdl.datasets.decoding import Decoding
 from kerasdl.datasets.duplicates import find_duplicates
-from kerasdl.datasets.image import SUFFIXES, Size, image_size, read_image
+from kerasdl.datasets.folder_files import Classes, find_parts, list_classes
+from kerasdl.datasets.image import Size
 from kerasdl.datasets.splits import stratified_order
 
-PART_NAMES = {
-    "train": ("train", "training"),
-    "validation": ("val", "valid", "validation"),
-    "test": ("test", "testing"),
-}
+if TYPE_CHECKING:
+    from rich.console import Console
+
 TEST_FRACTION = 0.2
-SMALLEST_SIDE, LARGEST_SIDE = 32, 224
+SMALLEST_SIDE = 32
 MAX_BYTES = 8 * 2**30  # all decoded images, three channels
 
-Classes = dict[str, list[Path]]
+Places = dict[str, npt.NDArray[np.int64]]
+"""Which of all files, in the order of their list, make a part: its name and their places."""
 
 
-def find_parts(root: Path) -> dict[str, Path]:
-    """Returns the folders of train, validation and test in `root`, or {"all": root}.
-
-    Raises:
-        ValueError: If a part is there twice, or there are parts but no train.
-    """
-    folders = {path.name.lower(): path for path in _entries(root) if path.is_dir()}
-    parts: dict[str, Path] = {}
-    for part, names in PART_NAMES.items():
-        there = [folders[name] for name in names if name in folders]
-        if len(there) > 1:
-            raise ValueError(
-                f"{root} must have one folder for {part}. "
-                f"Received: {' and '.join(path.name for path in there)}"
-            )
-        if there:
-            parts[part] = there[0]
-    if not parts or (len(parts) < len(folders) and "train" not in parts):
-        return {"all": root}  # a class may well be named "test"
-    if "train" not in parts:
-        raise ValueError(
-            f"{root} must have a folder train beside {', '.join(p.name for p in parts.values())}. "
-            f"Received: {', '.join(sorted(folders))}"
-        )
-    return parts
-
-
-def list_classes(folder: Path) -> Classes:
-    """Returns the image files of each class folder in `folder`, all in natural order."""
-    classes: Classes = {}
-    for path in sorted(_entries(folder), key=lambda path: natural(path.name)):
-        if path.is_dir():
-            files = sorted(_images(path, ()), key=lambda file: natural(str(file)))
-            if files:
-                classes[path.name] = files
-    return classes
-
-
-def read_folder(root: Path, *, seed: int = 0) -> Dataset:
+def read_folder(root: Path, *, seed: int = 0, console: "Console | None" = None) -> Dataset:
     """Reads a folder of images.
 
     Args:
         root: The folder, as the module's docstring describes it.
         seed: Chooses the test images where there is no folder for them.
+        console: Where to show progress when it takes seconds; None for nowhere.
 
     Returns:
         The data set, named as the folder, source "folder".
@@ -105,14 +77,16 @@ def read_folder(root: Path, *, seed: int = 0) -> Dataset:
     parts = {part: list_classes(path) for part, path in find_parts(root).items()}
     names = tuple(parts.get("train", parts.get("all", {})))
     _check_classes(root, parts, names)
+    name = root.resolve().name
     files = [file for classes in parts.values() for images in classes.values() for file in images]
     notes: list[str] = []
     # Pillow warns of odd metadata, and of large images, which are refused here anyway.
     with (
         warnings.catch_warnings(action="ignore"),
-        ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool,
+        CountProgress(console, f"Reading {name}", len(files), "images") as progress,
+        Decoding(files, MAX_BYTES, progress.show) as decoding,
     ):
-        sizes = Counter(pool.map(image_size, files))
+        sizes = decoding.sizes()
         size = target_size(sizes)
         if len(files) * size[0] * size[1] * 3 > MAX_BYTES:
             raise ValueError(
@@ -124,13 +98,16 @@ def read_folder(root: Path, *, seed: int = 0) -> Dataset:
                 f"Images of {len(sizes)} size{'s' * (len(sizes) > 1)} were resized to "
                 f"{size[0]} x {size[1]}; the aspect ratio was not kept."
             )
-        images = list(pool.map(lambda file: read_image(file, size), files))
-    examples = dict(zip(parts, _examples(images, list(parts.values()), names), strict=True))
-    train, test, validation = _arrange(examples, seed, notes)
+        labels, places = _arrange(parts, names, seed, notes)
+        destination = _Destination(places, len(files), size)
+        decoding.pixels(size, destination.put)
+    examples = {
+        part: Examples(images, labels[places[part]]) for part, images in destination.images.items()
+    }
+    train, test, validation = examples["train"], examples["test"], examples.get("validation")
     absent = sorted(set(range(len(names))) - set(test.labels.tolist()))
     if absent:
         notes.append(f"No test images of: {', '.join(names[label] for label in absent)}.")
-    name = root.resolve().name
     data = Dataset(
         name=name,
         title=name,
@@ -149,12 +126,6 @@ def read_folder(root: Path, *, seed: int = 0) -> Dataset:
     return dataclasses.replace(data, notes=tuple(notes))
 
 
-def all_files(root: Path) -> list[Path]:
-    """Returns every image file that `read_folder` would read, in its order."""
-    parts = (list_classes(path) for path in find_parts(root).values())
-    return [file for classes in parts for files in classes.values() for file in files]
-
-
 def target_size(sizes: Counter[Size]) -> Size:
     """Returns the height and width that images of these sizes are brought to."""
     if len(sizes) == 1:
@@ -164,35 +135,6 @@ def target_size(sizes: Counter[Size]) -> Size:
     shorter = statistics.median_low([min(size) for size in sizes.elements()])
     side = min(max(shorter, SMALLEST_SIDE), LARGEST_SIDE) // 8 * 8
     return side, side
-
-
-def natural(name: str) -> tuple[tuple[bool, int, str], ...]:
-    """Returns a key that sorts numbers within names by value: "9" before "10"."""
-    pieces = re.findall(r"[0-9]+|[^0-9]+", name)
-    key = tuple(
-        (False, int(piece), piece) if piece[0] in "0123456789" else (True, 0, piece.lower())
-        for piece in pieces
-    )
-    return (*key, (True, 0, name))
-
-
-def _entries(folder: Path) -> Iterator[Path]:
-    """Yields what is in a folder, without hidden and system names."""
-    for path in folder.iterdir():
-        if not path.name.startswith((".", "__")):
-            yield path
-
-
-def _images(folder: Path, above: tuple[Path, ...]) -> Iterator[Path]:
-    """Yields the image files in and below `folder`; a link to a folder above ends there."""
-    real = folder.resolve()
-    if real in above:
-        return
-    for path in _entries(folder):
-        if path.is_dir():
-            yield from _images(path, (*above, real))
-        elif path.suffix.lower() in SUFFIXES:
-            yield path
 
 
 def _check_classes(root: Path, parts: dict[str, Classes], names: tuple[str, ...]) -> None:
@@ -213,42 +155,65 @@ def _check_classes(root: Path, parts: dict[str, Classes], names: tuple[str, ...]
             )
 
 
-def _examples(
-    images: list[np.ndarray], parts: list[Classes], names: tuple[str, ...]
-) -> list[Examples]:
-    """Returns the examples of each part; gray ones where all images of all parts are gray."""
-    channels = max(image.shape[2] for image in images)
-    examples = []
-    start = 0
-    for classes in parts:
-        labels = [names.index(name) for name, files in classes.items() for _ in files]
-        pixels = np.empty((len(labels), *images[0].shape[:2], channels), np.uint8)
-        for row, image in zip(pixels, images[start : start + len(labels)], strict=True):
-            row[...] = image
-        start += len(labels)
-        examples.append(Examples(pixels, np.array(labels, np.int32)))
-    return examples
+class _Destination:
+    """The final arrays of all parts, which chunks of images go to as they come.
+
+    Args:
+        places: The places of each part's images among all.
+        count: How many images there are.
+        size: Their height and width.
+    """
+
+    def __init__(self, places: Places, count: int, size: Size) -> None:
+        self._part = np.empty(count, np.int8)
+        self._row = np.empty(count, np.int64)
+        for number, indices in enumerate(places.values()):
+            self._part[indices] = number
+            self._row[indices] = np.arange(len(indices))
+        self.images: dict[str, Images] = {
+            part: aligned_empty((len(indices), *size, 1)) for part, indices in places.items()
+        }
+
+    def put(self, start: int, pixels: Images) -> None:
+        """Takes the images (n, h, w, 1 or 3) whose first one has the place `start` among all."""
+        if pixels.shape[3] > next(iter(self.images.values())).shape[3]:
+            self._add_colour()
+        part, row = (array[start : start + len(pixels)] for array in (self._part, self._row))
+        for number, images in enumerate(self.images.values()):
+            here = part == number
+            images[row[here]] = pixels[here]
+
+    def _add_colour(self) -> None:
+        """Makes the arrays RGB: until the first colour image comes, all may be gray."""
+        for part, gray in self.images.items():
+            self.images[part] = aligned_empty((*gray.shape[:3], 3))
+            self.images[part][...] = gray
 
 
 def _arrange(
-    examples: dict[str, Examples], seed: int, notes: list[str]
-) -> tuple[Examples, Examples, Examples | None]:
-    """Returns train, test and validation."""
-    if "test" in examples:
-        return examples["train"], examples["test"], examples.get("validation")
-    if "validation" in examples:
+    parts: dict[str, Classes], names: tuple[str, ...], seed: int, notes: list[str]
+) -> tuple[Labels, Places]:
+    """Returns the label of every file, and which files are train, test and perhaps validation."""
+    by_class = [entry for classes in parts.values() for entry in classes.items()]
+    labels = np.repeat(
+        np.array([names.index(name) for name, _ in by_class], np.int32),
+        [len(files) for _, files in by_class],
+    )
+    places: Places = {}
+    start = 0
+    for part, classes in parts.items():
+        stop = start + sum(map(len, classes.values()))
+        places[part] = np.arange(start, stop)
+        start = stop
+    if "test" in places:
+        return labels, places
+    if "validation" in places:
         notes.append("There is no folder test; the test part is the folder for validation.")
-        return examples["train"], examples["validation"], None
-    (whole,) = examples.values()
-    order = stratified_order(whole.labels, seed)
-    count = max(1, round(len(whole) * TEST_FRACTION))
-    test, train = np.sort(order[:count]), np.sort(order[count:])
+        return labels, {"train": places["train"], "test": places["validation"]}
+    order = stratified_order(labels, seed)
+    count = max(1, round(len(labels) * TEST_FRACTION))
     notes.append(
-        f"There is no folder test; {count} of {len(whole)} images, stratified, seed {seed}, "
+        f"There is no folder test; {count} of {len(labels)} images, stratified, seed {seed}, "
         "are the test part."
     )
-    return (
-        Examples(whole.images[train], whole.labels[train]),
-        Examples(whole.images[test], whole.labels[test]),
-        None,
-    )
+    return labels, {"train": np.sort(order[count:]), "test": np.sort(order[:count])}

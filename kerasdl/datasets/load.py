@@ -4,10 +4,14 @@ import dataclasses
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kerasdl.datasets import catalog, local, official, store, synthetic, tfds
 from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 DATA_VARIABLE = "KERASDL_DATA"
 
@@ -22,6 +26,7 @@ def load(
     synthetic_train: int = 12_000,
     synthetic_test: int = 2_000,
     notify: Notify | None = None,
+    console: "Console | None" = None,
 ) -> Dataset:
     """Returns a data set.
 
@@ -42,6 +47,8 @@ def load(
         synthetic_test: How many synthetic test images.
         notify: Called with one sentence whenever the user should know what is
             going on.
+        console: Where to show progress when reading many files takes seconds; None
+            for nowhere.
 
     Returns:
         The data set.
@@ -53,7 +60,7 @@ def load(
     tell = notify or _silent
     name = catalog.canonical(name_or_path)
     if name is None:
-        return _load_folder(name_or_path, seed, tell)
+        return _load_folder(name_or_path, seed, tell, console)
     counts = {"num_train": synthetic_train, "num_test": synthetic_test, "seed": seed}
     if name in catalog.SYNTHETIC_SHAPES:
         title = "Synthetic street digits"
@@ -61,7 +68,7 @@ def load(
     entry = catalog.ENTRIES[name]
     folder = data_folder(data_dir)
     if folder is not None:
-        return _load_local(entry, folder, tell)
+        return _load_local(entry, folder, tell, console)
     dataset = _load_stored(entry, tell)
     if dataset is None:
         tell(
@@ -80,18 +87,18 @@ def data_folder(data_dir: str | os.PathLike[str] | None = None) -> Path | None:
     return Path(named).expanduser() if named else None
 
 
-def _load_local(entry: Entry, folder: Path, tell: Notify) -> Dataset:
+def _load_local(entry: Entry, folder: Path, tell: Notify, console: "Console | None") -> Dataset:
     """Reads official files; slow ones are kept in the store while they do not change."""
     found = local.find(entry, folder)
     if found is None:
         raise local.missing(entry, folder)
     key = f"{entry.name} {found.folder.resolve()}"
-    return store.cached(key, lambda: found.paths, lambda: official.read(found), tell)
+    return store.cached(key, lambda: found.paths, lambda: official.read(found, console), tell)
 
 
-def _load_folder(name: str, seed: int, tell: Notify) -> Dataset:
+def _load_folder(name: str, seed: int, tell: Notify, console: "Console | None") -> Dataset:
     """Reads a person's own images."""
-    from kerasdl.datasets import folder
+    from kerasdl.datasets import folder, folder_files
 
     root = Path(name).expanduser()
     if not root.is_dir():
@@ -103,7 +110,10 @@ def _load_folder(name: str, seed: int, tell: Notify) -> Dataset:
         raise catalog.unknown_name(name)
     key = f"folder {root.resolve()} {seed}"
     return store.cached(
-        key, lambda: folder.all_files(root), lambda: folder.read_folder(root, seed=seed), tell
+        key,
+        lambda: folder_files.all_files(root),
+        lambda: folder.read_folder(root, seed=seed, console=console),
+        tell,
     )
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-from kerasdl.datasets import archive, catalog, folder
+from kerasdl.datasets import archive, catalog, folder_files
 from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.compressed import read_unpacked
 
@@ -29,11 +29,11 @@ class Found:
     files: dict[str, Path]
 
     @property
-    def paths(self) -> list[Path]:
+    def paths(self) -> list[str]:
         """Every file whose change would change the data set."""
         if self.entry.format == "folder":
-            return folder.all_files(self.folder)
-        return list(self.files.values())
+            return folder_files.all_files(self.folder)
+        return [str(path) for path in self.files.values()]
 
 
 def find(entry: Entry, data_dir: Path) -> Found | None:

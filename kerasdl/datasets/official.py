@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,11 +15,18 @@ from kerasdl.datasets.dataset import Dataset, Examples, Images, Source, content_
 from kerasdl.datasets.local import Found, is_enough
 from kerasdl.datasets.npz import read_npz
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 NPZ_ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
-def read(found: Found) -> Dataset:
+def read(found: Found, console: "Console | None" = None) -> Dataset:
     """Reads the files that `find` found.
+
+    Args:
+        found: The files.
+        console: Where to show progress when it takes seconds; None for nowhere.
 
     Returns:
         The data set, source "local", `verified` when every part has the
@@ -30,7 +37,7 @@ def read(found: Found) -> Dataset:
     """
     entry = found.entry
     if entry.format == "folder":
-        return _read_image_folder(entry, found.folder)
+        return _read_image_folder(entry, found.folder, console)
     if "npz" in found.files:
         train, test, verified = _read_npz(entry, found.files["npz"])
     else:
@@ -184,9 +191,9 @@ def _read_npz(entry: Entry, path: Path) -> tuple[Examples, Examples, bool]:
     return train, test, digests == [file.sha256 for file in entry.files]
 
 
-def _read_image_folder(entry: Entry, path: Path) -> Dataset:
+def _read_image_folder(entry: Entry, path: Path, console: "Console | None") -> Dataset:
     """Reads a data set that is published as a folder of images."""
-    data = folder.read_folder(path)
+    data = folder.read_folder(path, console=console)
     if data.image_shape != entry.image_shape or data.class_names != entry.class_names:
         raise ValueError(
             f"{path} must hold the images of {entry.title}, {entry.image_shape}, in the classes "

@@ -142,7 +142,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def cached(
-    key: str, files: Callable[[], Iterable[Path]], build: Callable[[], Dataset], tell: Any
+    key: str, files: Callable[[], Iterable[str]], build: Callable[[], Dataset], tell: Any
 ) -> Dataset:
     """Returns what `build` returns, from the store when it was slow the last time.
 
@@ -174,13 +174,13 @@ def cached(
     return dataset
 
 
-def _fingerprint(key: str, files: Iterable[Path]) -> str | None:
+def _fingerprint(key: str, files: Iterable[str]) -> str | None:
     """Returns a checksum of the files' names, sizes and times; None if they are too fresh."""
     # Another version of the readers may read the same files differently.
     digest = hashlib.sha256(f"{FORMAT} {kerasdl.__version__} {key}".encode())
     newest = 0
     for file in files:
-        state = file.stat()
+        state = os.stat(file)
         newest = max(newest, state.st_mtime_ns, state.st_ctime_ns)
         facts = (str(file), state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
         digest.update(repr(facts).encode())

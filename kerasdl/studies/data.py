@@ -13,7 +13,7 @@ def load_whole(data: Data, folder: str | None, console: Any) -> Dataset:
     Args:
         data: The recipe's part.
         folder: The folder with the data sets' files, or None.
-        console: A `rich` console for notices.
+        console: A `rich` console for notices and progress.
 
     Raises:
         ValueError, FileNotFoundError: If there is no such data set.
@@ -26,6 +26,7 @@ def load_whole(data: Data, folder: str | None, console: Any) -> Dataset:
         data_dir=folder,
         seed=data.split_seed,
         notify=lambda text: console.print(text, highlight=False, markup=False, soft_wrap=True),
+        console=console,
     )
     return restrict(dataset, data.classes) if data.classes else dataset
 
