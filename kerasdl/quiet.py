@@ -1,4 +1,4 @@
-"""Importing TensorFlow without the start-up notices that it cannot be asked to omit."""
+"""Importing TensorFlow, with the right kernels and without its start-up notices."""
 
 import contextlib
 import os
@@ -6,15 +6,22 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from kerasdl import kernels
+
 
 @contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-    """Drops TensorFlow's informational lines from standard error inside the block.
+def quiet_start(*, convolutions: bool = True, recorded: str | None = None) -> Iterator[None]:
+    """Wraps the import of TensorFlow: chooses kernels, drops informational lines, calms threads.
 
     They are written by C++ code before any setting is read, so standard error
     goes to a file meanwhile. Everything in it that is not an informational line
     is passed on afterwards, and all of it when the block raises.
+
+    Args:
+        convolutions: As for `kernels.choose`.
+        recorded: As for `kernels.choose`.
     """
+    kernels.choose(convolutions=convolutions, recorded=recorded)
     # 3: on a machine without a GPU even the search for one is logged as an error.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -24,6 +31,7 @@ def quiet_start() -> Iterator[None]:
         done = False
         try:
             yield
+            kernels.let_threads_sleep()
             done = True
         finally:
             os.dup2(stderr, 2)

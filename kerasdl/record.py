@@ -21,7 +21,9 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 class Environment(Struct, frozen=True):
     """Where a run happened. `precision` is the Keras dtype policy asked for.
 
-    `tensorflow` and `jax` are versions; null for the one that did not train.
+    `tensorflow` and `jax` are versions; null for the one that did not train. `kernels` are
+    "oneDNN" or "Eigen", whose roundings differ; null on JAX and in records before there was a
+    choice.
     """
 
     kerasdl: str
@@ -35,6 +37,7 @@ class Environment(Struct, frozen=True):
     precision: str
     cores: Count
     jax: str | None = None
+    kernels: str | None = None
 
 
 class DatasetInfo(Struct, frozen=True):

@@ -252,7 +252,8 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
 
     plan = task.plan
     splits = divide(dataset, plan.data)
-    start_keras()
+    # Compared with the record, a training has its kernels.
+    start_keras(recorded=task.old.environment.kernels)
     console = Console()
     cache = open_cache(plan, None, console)
     rows = max(map(len, (splits.train, splits.validation, splits.test)))

@@ -31,6 +31,7 @@ class Network:
         published_in: where that figure comes from.
         depthwise: whether it has depthwise convolutions, which processors compute fast in float32
             only.
+        convolutions: whether it has convolutions at all.
         listed: settings that it is listed with where its own defaults need files that may not be
             at hand.
     """
@@ -42,6 +43,7 @@ class Network:
     published_parameters: int | None = None
     published_in: str | None = None
     depthwise: bool = False
+    convolutions: bool = True
     listed: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def load(self) -> Callable[..., "keras.Model"]:
@@ -82,6 +84,7 @@ _NETWORKS = {
             name="mlp1",
             title="MLP, one hidden layer",
             function="kerasdl.models.mlp:mlp1",
+            convolutions=False,
             source="Rumelhart, Hinton, Williams, Learning Representations by Back-propagating "
             "Errors, Nature 323, 1986",
         ),
@@ -89,6 +92,7 @@ _NETWORKS = {
             name="mlp",
             title="MLP",
             function="kerasdl.models.mlp:mlp",
+            convolutions=False,
             source="Rumelhart, Hinton, Williams, Learning Representations by Back-propagating "
             "Errors, Nature 323, 1986",
         ),

@@ -10,7 +10,7 @@ from typing import Any
 from kerasdl import recipe
 from kerasdl.studies import experiment_command, predict
 from kerasdl.studies.folder import choose as choose_folder
-from kerasdl.studies.folder import locked
+from kerasdl.studies.folder import locked, recorded_kernels
 from kerasdl.studies.options import App, make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.show import banner, show_results
@@ -118,7 +118,8 @@ def _run(
     from kerasdl.studies.transfer.cached import open_cache
     from kerasdl.training.environment import start_keras
 
-    start_keras()
+    begun = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
+    start_keras(convolutions=plan.convolutions, recorded=recorded_kernels(begun))
     cache = open_cache(plan, options.get("cache_limit"), console)
     rows = max(map(len, (splits.train, splits.validation, splits.test)))
     plan, weights = pin(plan, dataset, options.get("data"), console, cache=cache, rows=rows)

@@ -37,6 +37,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
             name of the field, e.g. {"data": Data}.
         room: Where its command is: `python -m kerasdl.<room>.<app>`.
         shared: Whether several processes can work at it: `--jobs N`.
+        convolutions: Whether it computes convolutional networks, where the recipe has no
+            `convolutions` that says so; TensorFlow's kernels are chosen by it.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     options: Mapping[str, type[Struct]] = msgspec.field(default_factory=dict)
     room: str = "apps"
     shared: bool = False
+    convolutions: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

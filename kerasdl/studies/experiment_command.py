@@ -192,7 +192,10 @@ def _run(
     from kerasdl.training.environment import describe as describe_environment
     from kerasdl.training.environment import start_keras
 
-    start_keras()
+    start_keras(
+        convolutions=getattr(plan, "convolutions", experiment.convolutions),
+        recorded=folders.recorded_kernels(folder),
+    )
     environment = describe_environment("none", getattr(plan, "precision", "float32"))
     identity = {"recipe": settings, "images": sha256, "environment": environment}
     module, function = experiment.function.split(":")
@@ -200,7 +203,8 @@ def _run(
     info = describe(dataset, splits, plan.data) if dataset and splits else None
     with folders.locked(folder):
         files.write_text(folder / "recipe.toml", toml(settings))
-        (folder / "parts").mkdir(exist_ok=True)  # from now on the folder is this experiment's
+        # From now on the folder is this experiment's, and its parts are of these kernels.
+        folders.keep_environment(folder, environment)
         memo = Memo(folder, identity)
         started = time.perf_counter()
         context = Context(

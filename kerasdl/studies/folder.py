@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kerasdl import recipe, record
+import msgspec
+
+from kerasdl import files, recipe, record
 from kerasdl.studies.plan import Recipe
 
 # What a process leaves that is killed while it writes such a file (files.atomic_path).
 _LEFTOVER = re.compile(
     r"\.(?:recipe|results|predictions|familiarity|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
 )
+_ENVIRONMENT = "environment.json"
 _LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png", "parts": ".*.json"}
 
 
@@ -117,6 +120,40 @@ def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
     except (ValueError, OSError):  # somebody else's, or damaged: not ours to touch
         return False
     return before == plan and old.dataset.sha256 == sha256
+
+
+def keep_environment(folder: Path, environment: record.Environment) -> None:
+    """Notes where the parts of an experiment are computed, from its first part on.
+
+    Args:
+        folder: The run folder.
+        environment: This process's.
+    """
+    (folder / "parts").mkdir(exist_ok=True)
+    files.write_bytes(
+        folder / "parts" / _ENVIRONMENT, msgspec.json.encode({"environment": environment})
+    )
+
+
+def recorded_kernels(folder: Path) -> str | None:
+    """Returns whose kernels a run was begun with, which it keeps; None if nothing says so.
+
+    Args:
+        folder: Its folder, which need not exist.
+    """
+    for path in (folder / "results.json", folder / "parts" / _ENVIRONMENT):
+        # Damaged, or somebody else's: whoever reads the whole of it will say so.
+        with contextlib.suppress(OSError, msgspec.MsgspecError, RecursionError):
+            return msgspec.json.decode(path.read_bytes(), type=_Recorded).environment.kernels
+    return None
+
+
+class _Kernels(msgspec.Struct, frozen=True):
+    kernels: str | None = None
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    environment: _Kernels
 
 
 @contextlib.contextmanager

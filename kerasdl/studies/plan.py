@@ -72,6 +72,11 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         """
         return registry.get(self.networks.get(model, model))
 
+    @property
+    def convolutions(self) -> bool:
+        """Whether any of its models has convolutions, for the choice of kernels."""
+        return any(self.network(model).convolutions for model in self.models)
+
     def check(self) -> None:
         """Checks what types cannot say; imports no Keras.
 

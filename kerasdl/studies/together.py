@@ -51,7 +51,7 @@ def team(plan: Recipe, options: Mapping[str, Any]) -> Iterator[tuple[Workers, An
         if workers.size > 1:
             from kerasdl.training.environment import start_keras
 
-            start_keras()
+            start_keras(convolutions=plan.convolutions)
             from kerasdl.training.strategy import make_strategy
 
             strategy = make_strategy(plan.strategy, workers=workers)

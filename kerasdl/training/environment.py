@@ -5,7 +5,7 @@ import platform
 from importlib import metadata
 from typing import Any
 
-from kerasdl import __version__
+from kerasdl import __version__, kernels
 from kerasdl.quiet import quiet_start
 from kerasdl.record import Environment
 
@@ -13,8 +13,14 @@ BACKENDS = ("tensorflow", "jax")
 """Where Keras may run: TensorFlow is what everything is made for, JAX trains through `fit`."""
 
 
-def start_keras() -> None:
+def start_keras(*, convolutions: bool = True, recorded: str | None = None) -> None:
     """Imports Keras and its backend, quietly: TensorFlow, or JAX where Keras is set to it.
+
+    Args:
+        convolutions: Whether anything with convolutions may be computed; TensorFlow's kernels
+            are chosen by it (`kerasdl.kernels`).
+        recorded: The kernels of the run that is continued or reproduced, which it keeps; None
+            where there is none.
 
     Raises:
         ValueError: If Keras is configured for another backend, the backend is not
@@ -23,10 +29,12 @@ def start_keras() -> None:
     _check_backend(os.environ.get("KERAS_BACKEND", "tensorflow"))
     _check_processor()
     try:
-        with quiet_start():
+        with quiet_start(convolutions=convolutions, recorded=recorded):
             import keras
 
             # On JAX, Keras imports TensorFlow too where it is installed: in here, quietly.
+            # Before the seed, which is TensorFlow's first operation.
+            kernels.let_threads_sleep()
             keras.utils.set_random_seed(0)
     except ModuleNotFoundError as error:
         if error.name not in BACKENDS:
@@ -81,6 +89,7 @@ def describe(strategy_name: str, precision: str) -> Environment:
         precision=precision,
         cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else _cores(),
         jax=metadata.version("jax") if backend == "jax" else None,
+        kernels=kernels.describe() if backend == "tensorflow" else None,
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kerasdl import recipe
 from kerasdl.studies import experiment_command
+from kerasdl.studies import folder as folders
 from kerasdl.tuning.jobs import VARIABLES, end_with_parent
 from kerasdl.tuning.subjects import SUBJECTS
 
@@ -72,7 +73,12 @@ def _take_part(options: argparse.Namespace) -> None:
     # Several bars on one terminal would overwrite each other: lines instead.
     console = Console(quiet="chief" in name, force_terminal=False)
     dataset = load_whole(plan.data, options.data, console)
-    start_keras()
+    # Started by the search's own process, which chose the kernels; alone, by the same rule.
+    experiment = module.EXPERIMENT
+    start_keras(
+        convolutions=getattr(plan, "convolutions", experiment.convolutions),
+        recorded=folders.recorded_kernels(folder),
+    )
     from kerasdl.tuning import study
     from kerasdl.tuning.material import prepare
 

@@ -65,6 +65,11 @@ class Recipe(Search, frozen=True, kw_only=True):
                     f"hyperband chooses the epochs itself. Received: space.training.{name}"
                 )
 
+    @property
+    def convolutions(self) -> bool:
+        """Whether the network has convolutions, for the choice of kernels."""
+        return registry.get(self.network).convolutions
+
     def changes(self, hp: Any) -> dict[str, dict[str, Any]]:
         """Returns a trial's settings and training."""
         return spaces.changes(self.space, hp)

@@ -142,6 +142,7 @@ EXPERIMENT = Experiment(
     options={"training": Training},
     room="tuning",
     shared=True,
+    convolutions=True,
 )
 
 

@@ -27,6 +27,7 @@ EXPERIMENT = Experiment(
     presets={"default": {}, "full": {"sizes": [32, 64, 96, 128]}},
     function="kerasdl.experiments.cuts.study:run",
     options={"training": Training},
+    convolutions=True,
 )
 
 
