@@ -96,7 +96,7 @@ def test_each_command_says_whether_it_has_convolutions():
     from kerasdl.tuning import mnist_width, search, transfer_head
 
     assert make_recipe(svhn.APP, {"preset": "default"}).convolutions
-    chosen = {"preset": "default", "models": "mlp"}
+    chosen = {"preset": "default", "models": ["mlp"]}
     assert not make_recipe(svhn.APP, chosen).convolutions
     assert not mnist_width.EXPERIMENT.convolutions
     assert transfer_head.EXPERIMENT.convolutions
