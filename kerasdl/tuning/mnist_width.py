@@ -54,6 +54,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": {"training": {"epochs": 10}}, "full": {}},
     function="kerasdl.tuning.study:mnist_width",
+    timing="kerasdl.tuning.forecast:mnist_width",
     options={"training": Training},
     room="tuning",
     shared=True,

@@ -99,6 +99,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": _SMALL, "full": {}},
     function="kerasdl.tuning.study:regularization",
+    timing="kerasdl.tuning.forecast:regularization",
     options={"training": Training},
     room="tuning",
     shared=True,

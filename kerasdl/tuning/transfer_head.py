@@ -139,6 +139,7 @@ EXPERIMENT = Experiment(
         "full": {"algorithm": "random", "trials": 100},
     },
     function="kerasdl.tuning.study:transfer_head",
+    timing="kerasdl.tuning.forecast:transfer_head",
     options={"training": Training},
     room="tuning",
     shared=True,
