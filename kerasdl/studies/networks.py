@@ -15,7 +15,7 @@ from kerasdl import recipe, record
 from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import statistics
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.models import costs, registry
+from kerasdl.models import registry
 from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
@@ -25,7 +25,7 @@ from kerasdl.studies.plan import Recipe
 from kerasdl.studies.timing import Sizes, forecast
 from kerasdl.studies.together import announce
 from kerasdl.studies.transfer.settings import SECOND
-from kerasdl.training.forecast import Forecast, Rate
+from kerasdl.training.forecast import Forecast, Rate, is_short
 from kerasdl.training.logs import Logs
 
 
@@ -96,16 +96,13 @@ class Study:
         self.forecast: Forecast | None = None
         self._earlier_seconds = self.record.seconds or 0.0
         self._started: float | None = None
-        self.operations: dict[str, int] = {}
-        """Multiply-accumulates for an image, by model; of bases they are not known yet."""
         for name, settings in plan.settings.items():
             if name in plan.transfer:
                 continue  # built when its weights were found
             # A wrong value shows now, not at that network's turn.
-            model = registry.build(
+            registry.build(
                 plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
             )
-            self.operations[name] = costs.multiply_accumulates(model)
 
     def title(self, name: str) -> str:
         """Returns a model's name for people."""
@@ -170,17 +167,20 @@ class Study:
             return
         if rates is None and workers_of(self.strategy).size > 1:
             return  # a step takes all workers, which wait for trainings
-        each = f"{self.plan.seeds} seed{'s' if self.plan.seeds > 1 else ''} each"
+        sizes = Sizes.of(self.splits, self.dataset.num_classes)
+        parts = self.dataset, self.splits, self.strategy, self.weights
+        timing = NetworksTiming(self.plan, *parts)
+        # A look that builds no model is enough for a tiny run.
+        if not is_short(timing.works(self.plan, sizes)):
+            timing = NetworksTiming(self.plan, *parts, count=True)
         self.forecast, predicted = forecast(
-            NetworksTiming(
-                self.plan, self.dataset, self.splits, self.strategy, self.weights, self.operations
-            ),
+            timing,
             self.plan,
-            Sizes.of(self.splits, self.dataset.num_classes),
+            sizes,
             self.console,
             rates=rates,
             done=[key_of(*one) for one in done],
-            each=each,
+            each=f"{self.plan.seeds} seed{'s' if self.plan.seeds > 1 else ''} each",
         )
         if self.record.predicted_seconds is None and predicted is not None and not done:
             self.record = msgspec.structs.replace(self.record, predicted_seconds=predicted)

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl.datasets.dataset import Dataset, Splits
+from kerasdl.models import costs, registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.timing import Sizes
@@ -28,7 +29,8 @@ class NetworksTiming:
         splits: Their parts.
         strategy: As from `make_strategy`.
         weights: Paths of the weights that bases begin with, by model.
-        operations: Multiply-accumulates for an image, by model, as far as they are known.
+        count: Whether to build each model for its multiply-accumulates, instead of a guess that
+            is high for most.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class NetworksTiming:
         splits: Splits,
         strategy: Any,
         weights: Mapping[str, str],
-        operations: Mapping[str, int] | None = None,
+        *,
+        count: bool = False,
     ) -> None:
         self._plan, self._dataset, self._splits = plan, dataset, splits
         self._strategy, self._weights = strategy, weights
-        self._operations = dict(operations or {})
+        self._count = count
+        self._operations: dict[str, int] = {}
 
     def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
         """Returns the trainings, seed by seed, and the features that seeds and arms share."""
@@ -168,8 +172,12 @@ class NetworksTiming:
         started = time.perf_counter()
         engine.predict(images)
         traced = time.perf_counter()
-        engine.predict(images)
-        took = time.perf_counter() - traced
+        calls = 0
+        # Several, also because TensorFlow warns of functions that are traced for few calls each.
+        while calls < 3 or (calls < 8 and time.perf_counter() - traced < 0.3):
+            engine.predict(images)
+            calls += 1
+        took = (time.perf_counter() - traced) / calls
         # Traced once more for the last batch, of another size.
         start = found.start + 2 * max(0.0, traced - started - took)
         return Rate(start, found.image, took / len(images))
@@ -189,10 +197,18 @@ class NetworksTiming:
 
     def _of(self, name: str) -> float:
         """Returns a model's multiply-accumulates; of a base a guess by its size."""
-        if name in self._operations:
-            return self._operations[name]
-        size = self._plan.settings.get(name, {}).get("size") or self._dataset.image_shape[0]
-        return 4e9 * (size / 224) ** 2 if name in self._plan.transfer else 1e8
+        if name in self._plan.transfer:
+            size = self._plan.settings[name].get("size") or self._dataset.image_shape[0]
+            return 4e9 * (size / 224) ** 2
+        if not self._count:
+            return 3e8
+        if name not in self._operations:
+            network, settings = self._plan.network(name).name, self._plan.settings.get(name, {})
+            model = registry.build(
+                network, self._dataset.image_shape, self._dataset.num_classes, **settings
+            )
+            self._operations[name] = costs.multiply_accumulates(model)
+        return self._operations[name]
 
 
 def key_of(name: str, seed: int) -> str:

@@ -4,10 +4,13 @@ About 4 min 10 s on this machine: lenet5 40 s, smallnet 3 min 30 s (1 seed each)
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
-from kerasdl.datasets.dataset import Splits
 from kerasdl.training.forecast import Forecast, Rate, Work, is_short
+
+if TYPE_CHECKING:
+    from kerasdl.datasets.dataset import Splits
 
 
 class Sizes(NamedTuple):
@@ -26,7 +29,7 @@ class Sizes(NamedTuple):
     classes: int
 
     @classmethod
-    def of(cls, splits: Splits, classes: int) -> "Sizes":
+    def of(cls, splits: "Splits", classes: int) -> "Sizes":
         """Returns those of divided images."""
         return cls(len(splits.train), len(splits.validation), len(splits.test), classes)
 
@@ -44,6 +47,15 @@ class Timing(Protocol):
 
     def rest(self, plan: Any) -> float:
         """Returns the seconds of figures and report, roughly."""
+        ...
+
+
+@runtime_checkable
+class Continued(Protocol):
+    """A `Timing` that sees by itself what an earlier start has done."""
+
+    def done(self, folder: Path) -> list[str]:
+        """Returns the keys of works that a run folder has."""
         ...
 
 
