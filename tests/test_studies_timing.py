@@ -5,8 +5,8 @@ import pytest
 from datasets_fakes import write_bands
 
 from kerasdl import recipe, record
-from kerasdl.apps import svhn
-from kerasdl.studies import networks, networks_timing, timing
+from kerasdl.apps import cifar10, svhn
+from kerasdl.studies import networks, networks_timing, rehearsing, timing
 from kerasdl.training.forecast import Rate
 from kerasdl.tuning import mnist_width
 
@@ -126,3 +126,22 @@ for _ in range(2):
 """
     first, second = run_python("-c", code).stdout.splitlines()
     assert first == second
+
+
+def test_an_experiment_is_measured_and_stays_what_it_is(images, tmp_path, monkeypatch, capsys):
+    arguments = ["--study", "depth", "--dataset", images, "--validation-fraction", "0.2"]
+    arguments += ["--depths", "1,2", "--activations", "relu", "--initializers", "glorot,he"]
+    arguments += ["--width", "4", "--epochs", "2", "--batch-size", "16", "--set", "cures=[]"]
+    plain, measured = tmp_path / "plain", tmp_path / "measured"
+    assert cifar10.main([*arguments, "--out", str(plain)]) == 0
+    assert "on this machine" not in capsys.readouterr().out
+    monkeypatch.setattr(rehearsing, "TINY", 0)
+    monkeypatch.setattr(timing, "is_short", lambda works: False)
+    monkeypatch.setattr("kerasdl.training.stopwatch.SECONDS", 0.01)
+    assert cifar10.main([*arguments, "--out", str(measured)]) == 0
+    assert "on this machine: glorot " in capsys.readouterr().out
+    assert (plain / "layers.csv").read_text() == (measured / "layers.csv").read_text()
+    found = [record.read_findings(one / "results.json") for one in (plain, measured)]
+    assert found[0].sections == found[1].sections
+    assert found[0].predicted_seconds is None
+    assert found[1].predicted_seconds > 0

@@ -7,7 +7,7 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Context, Experiment
 from kerasdl.studies.plan import Recipe
-from kerasdl.studies.rehearsing import rehearsing
+from kerasdl.studies.rehearsing import is_spread, rehearsing
 from kerasdl.studies.timing import Sizes, Timing, measure
 from kerasdl.training.forecast import Rate
 
@@ -77,6 +77,11 @@ def fit_experiment(
     Raises:
         ValueError: If even the shortest recipe is too long.
     """
+    if is_spread():
+        raise ValueError(
+            "--minutes goes by what one machine measures. Received: KERASTUNER_ORACLE_IP, a search "
+            "on several; drop one of them"
+        )
     dataset, splits = context.images
     sizes = Sizes.of(splits, dataset.num_classes)
     where: dict[str, Any] = {"out": out, "base": base, "extra": extra, "sha256": dataset.sha256}

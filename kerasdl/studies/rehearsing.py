@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import importlib
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,11 @@ from kerasdl.training.settings import Training
 
 TINY = 2000
 """An experiment that passes fewer images is not even looked at."""
+
+
+def is_spread() -> bool:
+    """Whether a search is shared by several machines, as KerasTuner's variables say."""
+    return "KERASTUNER_ORACLE_IP" in os.environ
 
 
 @contextlib.contextmanager
@@ -52,6 +58,8 @@ def announce_time(
         whole experiment, as far as they were measured.
     """
     if experiment.timing is None or context.dataset is None or context.splits is None:
+        return context, None
+    if is_spread():
         return context, None
     plan, sizes = context.plan, Sizes.of(context.splits, context.dataset.num_classes)
     if rates is None and sizes.train * _epochs(plan, sizes.train) < TINY:
