@@ -187,7 +187,11 @@ class Reported(Struct, frozen=True):
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A run folder's results.json; `sections` are what the app says of the figures."""
+    """A run folder's results.json; `sections` are what the app says of the figures.
+
+    `predicted_seconds` is how long the whole run was forecast to take before it, null where that
+    was too short to be measured; `seconds` how long it took, all of its starts together.
+    """
 
     schema: Literal[1] = 1
     app: str
@@ -202,12 +206,15 @@ class Record(Struct, frozen=True, kw_only=True):
     comparisons: list[Comparison]
     reported: list[Reported]
     sections: list[Section] = msgspec.field(default_factory=list)
+    predicted_seconds: float | None = None
+    seconds: float | None = None
 
 
 class Findings(Struct, frozen=True, kw_only=True):
     """The results.json of an experiment that is no comparison of networks.
 
-    `dataset` is null where there are no images; `sections` hold all results.
+    `dataset` is null where there are no images; `sections` hold all results;
+    `predicted_seconds` is as in `Record`.
     """
 
     schema: Literal[1] = 1
@@ -223,6 +230,7 @@ class Findings(Struct, frozen=True, kw_only=True):
     recipe: dict[str, Any]
     seconds: float
     sections: list[Section]
+    predicted_seconds: float | None = None
 
 
 def _plain(value: Any) -> Any:

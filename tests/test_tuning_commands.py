@@ -41,7 +41,7 @@ def training(monkeypatch):
         titles: list[str] = []  # noqa: RUF012 - of the class made for one test
         error_at: int | None = None
 
-        def __init__(self, console, title, num_examples, batch_size):
+        def __init__(self, console, title, num_examples, batch_size, forecast=None):
             super().__init__()
             self.titles.append(title)
             if len(self.titles) - 1 == self.error_at:

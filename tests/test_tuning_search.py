@@ -1,6 +1,7 @@
 """`tuning.search`: a space of TOML, laid over an app's recipe."""
 
 import keras_tuner
+import msgspec
 import pytest
 
 from kerasdl import recipe
@@ -63,7 +64,9 @@ def test_a_trials_recipe_is_the_apps_with_the_values_of_the_space(run):
 
 def test_without_a_word_on_epochs_a_small_set_is_passed_as_often_as_the_app_does(run):
     _, plan, _ = run(GOOD.partition("[settings")[0], "--app", "svhn")
-    own = svhn.APP.training[svhn.APP.presets["default"]["models"][0]]
+    preset = svhn.APP.presets["default"]
+    model = preset["models"][0]
+    own = msgspec.structs.replace(svhn.APP.training[model], **preset["training"][model])
     assert plan.fitted(3700).epochs == own.num_epochs(3700) > own.epochs
     assert plan.data.validation_fraction == 0.1
 

@@ -103,7 +103,7 @@ def test_a_killed_search_goes_on_with_the_rest_on_the_features_it_had(
     class Progress(keras.callbacks.Callback):
         error_at = 1
 
-        def __init__(self, console, title, num_examples, batch_size):
+        def __init__(self, console, title, num_examples, batch_size, forecast=None):
             super().__init__()
             titles.append(title)
             if len(titles) - 1 == self.error_at:

@@ -63,9 +63,15 @@ APP = App(
         "deformed": "One hidden layer, deformed digits",
     },
     presets={
+        # Five minutes on two slow cores, four of them the CNN's; `full` has the whole trainings.
         "default": {
             **_COMMON,
             "models": ["mlp1", "mlp", "cnn"],
+            "training": {
+                "mlp1": {"epochs": 8, "minimum_images": 200_000},
+                "mlp": {"epochs": 8, "minimum_images": 200_000},
+                "cnn": {"epochs": 3, "minimum_images": 100_000},
+            },
             "data": {"dataset": "mnist", "validation_fraction": 1 / 12},
         },
         "full": {

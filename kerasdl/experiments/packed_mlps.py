@@ -1,5 +1,6 @@
 """Perceptrons on gray pixels, many trained at a time: what two experiments of CIFAR-10 share."""
 
+import itertools
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -13,7 +14,6 @@ from kerasdl.models.mlp import mlp
 from kerasdl.studies.experiment import Context
 from kerasdl.training.layer_statistics import QUANTITIES
 from kerasdl.training.packed import Packed
-from kerasdl.training.progress import RichProgress
 from kerasdl.training.settings import Training
 
 PROBED = 500
@@ -148,7 +148,7 @@ def train(
         layer_statistics=True,
         histogram_epochs=histogram_epochs,
     )
-    progress = RichProgress(context.console, title, len(parts.train), settings.batch_size)
+    progress = context.progress(title, len(parts.train), settings.batch_size)
     try:
         histories = packed.fit(
             parts.train,
@@ -184,6 +184,12 @@ def train(
             }
         )
     return results
+
+
+def operations(nets: Sequence[Net], image_shape: Sequence[int], num_classes: int) -> int:
+    """Returns the multiply-accumulates of all perceptrons for an image."""
+    widths = [(math.prod(image_shape[:2]), *net.units, num_classes) for net in nets]
+    return sum(one * other for width in widths for one, other in itertools.pairwise(width))
 
 
 def signal(model: keras.Model, train: Examples) -> list[float]:

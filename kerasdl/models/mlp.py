@@ -21,10 +21,14 @@ INITIALIZERS = {
     "he": "he_normal",
     "lecun": "lecun_normal",
     "orthogonal": "orthogonal",
-    "pytorch": keras.initializers.VarianceScaling(1 / 3, mode="fan_in", distribution="uniform"),
-    "normal": keras.initializers.RandomNormal(stddev=1.0),
-    "small_normal": keras.initializers.RandomNormal(stddev=0.01),
-    "uniform": keras.initializers.RandomUniform(0.0, 1.0),
+    # Models get copies without the seed, which keeps Keras from drawing one here: an import would
+    # move Python's random numbers, and with them what is built first in a process.
+    "pytorch": keras.initializers.VarianceScaling(
+        1 / 3, mode="fan_in", distribution="uniform", seed=0
+    ),
+    "normal": keras.initializers.RandomNormal(stddev=1.0, seed=0),
+    "small_normal": keras.initializers.RandomNormal(stddev=0.01, seed=0),
+    "uniform": keras.initializers.RandomUniform(0.0, 1.0, seed=0),
     "zeros": "zeros",
 }
 """Rules for the first weights. Glorot and Bengio 2010 (AISTATS, equation 16), He et al. 2015

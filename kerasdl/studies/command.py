@@ -4,11 +4,12 @@ import argparse
 import itertools
 import shlex
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl import recipe
-from kerasdl.studies import experiment_command, predict
+from kerasdl.studies import experiment_command, minutes, predict
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.folder import locked, recorded_kernels
 from kerasdl.studies.options import App, make_parser, make_recipe
@@ -61,11 +62,12 @@ def _exit_code(
     arguments: Sequence[str],
     options: Mapping[str, Any],
 ) -> int:
+    began = time.monotonic()
     command = shlex.join(["python", "-m", f"kerasdl.apps.{app.name}", *arguments])
     try:
         plan = make_recipe(app, options)
         with team(plan, options) as (workers, strategy):
-            return _run(app, plan, options, command, workers, strategy)
+            return _run(app, plan, options, command, workers, strategy, began)
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
@@ -94,6 +96,7 @@ def _run(
     command: str,
     workers: Workers,
     strategy: Any,
+    began: float,
 ) -> int:
     from rich.console import Console
 
@@ -107,6 +110,9 @@ def _run(
     logs.check(options.get("log", ()))
     if "log" in options and "find_lr" in options:
         raise ValueError("--find-lr trains nothing that --log could log; give one of them")
+    minutes.check(options)
+    if "minutes" in options and workers.size > 1:
+        raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
     if "out" in options and workers.is_chief:
         choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
     check_there(plan)
@@ -123,9 +129,29 @@ def _run(
     cache = open_cache(plan, options.get("cache_limit"), console)
     rows = max(map(len, (splits.train, splits.validation, splits.test)))
     plan, weights = pin(plan, dataset, options.get("data"), console, cache=cache, rows=rows)
+    from kerasdl.studies.fitting import fit_networks
+    from kerasdl.studies.networks import Study
+
+    rates = None
+    if "minutes" in options:
+        from kerasdl.training.strategy import make_strategy
+
+        strategy = make_strategy(plan.strategy)
+        # From the person's Enter on: starting up and measuring take their part.
+        limit = minutes.Limit(options["minutes"], began)
+        plan, rates = fit_networks(
+            plan,
+            limit,
+            dataset,
+            splits,
+            out=options.get("out"),
+            strategy=strategy,
+            weights=weights,
+            console=console,
+        )
+        splits = divide(dataset, plan.data)
     folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
     banner(console, dataset.label, dataset.synthetic)
-    from kerasdl.studies.networks import Study
 
     # Of these images, not of a folder that happens to have their name.
     published = is_published(describe(dataset, splits, plan.data), plan.data, app.name)
@@ -153,7 +179,11 @@ def _run(
         return 0
     failure: FloatingPointError | None = None
     with locked(folder):
-        files.write_text(folder / "recipe.toml", recipe.to_toml(plan))
+        text = recipe.to_toml(plan)
+        if "minutes" in options:
+            text = minutes.note(options["minutes"]) + text
+        files.write_text(folder / "recipe.toml", text)
+        study.announce_time(rates)
         try:
             study.run()
         except FloatingPointError as error:

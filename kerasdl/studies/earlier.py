@@ -63,6 +63,8 @@ def take_over(
         command=old.command,
         environment=old.environment,
         status=old.status,
+        predicted_seconds=old.predicted_seconds,
+        seconds=old.seconds,
     )
 
 

@@ -18,6 +18,9 @@ from kerasdl.sections import Section
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from kerasdl.training.forecast import Forecast
+    from kerasdl.training.stopwatch import Rehearsal
+
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     """One experiment of an app.
@@ -39,6 +42,8 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
         shared: Whether several processes can work at it: `--jobs N`.
         convolutions: Whether it computes convolutional networks, where the recipe has no
             `convolutions` that says so; TensorFlow's kernels are chosen by it.
+        timing: "module:name" of what makes its `Timing` from a `Context`; None where its time
+            is not known before.
     """
 
     name: str
@@ -51,6 +56,11 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True):
     room: str = "apps"
     shared: bool = False
     convolutions: bool = False
+    timing: str | None = None
+
+    def has_convolutions(self, plan: Struct) -> bool:
+        """Returns whether a recipe of it computes convolutional networks."""
+        return bool(getattr(plan, "convolutions", self.convolutions))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,6 +77,8 @@ class Context:
         info: What the record says of them, for the titles of figures.
         data_dir: Where the user said that the data sets' files are, or None.
         jobs: How many processes are to share the work, where `Experiment.shared`.
+        forecast: Knows how long it all takes, or None.
+        rehearsal: Measures a training instead of letting it come to its end, or None.
     """
 
     plan: Any
@@ -78,6 +90,28 @@ class Context:
     info: DatasetInfo | None = None
     data_dir: str | None = None
     jobs: int = 1
+    forecast: "Forecast | None" = None
+    rehearsal: "Rehearsal | None" = None
+
+    def progress(self, title: str, num_examples: int, batch_size: int) -> Any:
+        """Returns the callback that shows a training; its `close` is called in any case.
+
+        Args:
+            title: What is trained.
+            num_examples: Training images in an epoch.
+            batch_size: Images in a step.
+        """
+        from kerasdl.training.progress import RichProgress
+
+        if self.rehearsal is not None:
+            return self.rehearsal.watch(num_examples, batch_size)
+        return RichProgress(self.console, title, num_examples, batch_size, self.forecast)
+
+    def left(self) -> str:
+        """Returns e.g. "; 4 min left", where that is known: for a line between two parts."""
+        from kerasdl.training.forecast import about
+
+        return "" if self.forecast is None else f"; {about(self.forecast.pending())} left"
 
     @property
     def images(self) -> tuple[Dataset, Splits]:
@@ -109,6 +143,16 @@ class Memo:
         self._folder = folder / "parts"
         self._identity = msgspec.json.encode(msgspec.to_builtins(identity), order="sorted")
         self.earlier_seconds = 0.0
+        self.forecast: Forecast | None = None
+        """Is told when a part begins and ends, where there is one."""
+
+    def __contains__(self, key: str) -> bool:
+        """Whether a part was finished earlier."""
+        return self._path(key).is_file()
+
+    def _path(self, key: str) -> Path:
+        name = hashlib.sha256(self._identity + key.encode()).hexdigest()[:24]
+        return self._folder / f"{name}.json"
 
     def __call__(self, key: str, compute: Callable[[], Any]) -> Any:
         """Returns a part: read where it was finished earlier, else computed and kept.
@@ -118,8 +162,7 @@ class Memo:
             compute: Returns plain data (mappings, lists, numbers, texts, arrays; NaN
                 and infinity come back as None).
         """
-        name = hashlib.sha256(self._identity + key.encode()).hexdigest()[:24]
-        path = self._folder / f"{name}.json"
+        path = self._path(key)
         if path.is_file():
             try:
                 part = msgspec.json.decode(path.read_bytes(), type=_Part)
@@ -127,12 +170,18 @@ class Memo:
                 pass  # not a whole file of ours: computed anew
             else:
                 self.earlier_seconds += part.seconds
+                if self.forecast is not None:
+                    self.forecast.skip(key)
                 return part.value
+        if self.forecast is not None:
+            self.forecast.begin(key)
         started = time.perf_counter()
         value = msgspec.to_builtins(compute(), enc_hook=_plain)
         part = _Part(key, time.perf_counter() - started, value)
         content = msgspec.json.encode(part)
         files.write_bytes(path, content)
+        if self.forecast is not None:
+            self.forecast.end()
         # Read back, so that a continued run computes with the very same values.
         return msgspec.json.decode(content, type=_Part).value
 

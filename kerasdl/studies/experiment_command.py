@@ -1,6 +1,7 @@
 """The command line of an experiment: arguments -> recipe -> run -> report."""
 
 import argparse
+import dataclasses
 import datetime
 import importlib
 import re
@@ -8,12 +9,14 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from kerasdl import files, recipe, record
 from kerasdl.studies import folder as folders
+from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Context, Experiment, Memo
 from kerasdl.studies.plan import Data
 
@@ -45,9 +48,16 @@ def main(
     command = shlex.join(
         ["python", "-m", f"kerasdl.{experiment.room}.{app}", *(shown or arguments)]
     )
+    began = time.monotonic()
     try:
+        minutes.check(options)
+        if "minutes" in options and experiment.timing is None:
+            raise ValueError(
+                f"{experiment.name} has no epochs that --minutes could shorten. Received: it; "
+                "drop it"
+            )
         plan = make_recipe(app, experiment, options)
-        return _run(app, experiment, plan, options, command)
+        return _run(app, experiment, plan, options, command, began)
     except (ValueError, FileNotFoundError) as error:
         print(f"{parser.prog}: error: {error}", file=sys.stderr)
         return 2
@@ -101,6 +111,7 @@ def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
         help=f"run folder (runs/{_base(app, experiment)} where free); an interrupted run there "
         "is continued",
     )
+    minutes.add_option(parser)
     if experiment.shared:
         parser.add_argument(
             "--jobs",
@@ -167,14 +178,22 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
 
 
 def _run(
-    app: str, experiment: Experiment, plan: Any, options: Mapping[str, Any], command: str
+    app: str,
+    experiment: Experiment,
+    plan: Any,
+    options: Mapping[str, Any],
+    command: str,
+    began: float,
 ) -> int:
     from rich.console import Console
 
     from kerasdl.reporting.findings import write_findings
     from kerasdl.reporting.render import toml
     from kerasdl.studies.data import describe, divide, load_whole
+    from kerasdl.studies.rehearsing import announce_time
     from kerasdl.studies.show import banner
+    from kerasdl.training.environment import describe as describe_environment
+    from kerasdl.training.environment import start_keras
 
     console = Console()
     if "out" in options:
@@ -184,16 +203,42 @@ def _run(
     if _has_data(experiment):
         dataset = load_whole(plan.data, options.get("data"), console)
         splits = divide(dataset, plan.data)
-    settings = {"app": app, "experiment": experiment.name, **recipe.to_dict(plan)}
     sha256 = dataset.sha256 if dataset else ""
+    named = {"app": app, "experiment": experiment.name}
+    context = Context(
+        plan,
+        Path(),
+        console,
+        Memo(Path(), {}),
+        dataset,
+        splits,
+        data_dir=options.get("data"),
+        jobs=options.get("jobs", 1),
+    )
+    rates, note = None, ""
+    if "minutes" in options and dataset is not None:
+        from kerasdl.studies.fitting import fit_experiment
+
+        start_keras(
+            convolutions=experiment.has_convolutions(plan),
+            recorded=folders.recorded_kernels(Path(options["out"])) if "out" in options else None,
+        )
+        limit = minutes.Limit(options["minutes"], began)
+        plan, rates = fit_experiment(
+            experiment,
+            context,
+            limit,
+            out=options.get("out"),
+            base=_base(app, experiment),
+            extra=named,
+        )
+        splits, note = divide(dataset, plan.data), minutes.note(limit.minutes)
+    settings = {**named, **recipe.to_dict(plan)}
     folder = folders.choose_for(options.get("out"), _base(app, experiment), settings, sha256)
     if dataset is not None:
         banner(console, dataset.label, dataset.synthetic)
-    from kerasdl.training.environment import describe as describe_environment
-    from kerasdl.training.environment import start_keras
-
     start_keras(
-        convolutions=getattr(plan, "convolutions", experiment.convolutions),
+        convolutions=experiment.has_convolutions(plan),
         recorded=folders.recorded_kernels(folder),
     )
     environment = describe_environment("none", getattr(plan, "precision", "float32"))
@@ -202,22 +247,15 @@ def _run(
     run = getattr(importlib.import_module(module), function)
     info = describe(dataset, splits, plan.data) if dataset and splits else None
     with folders.locked(folder):
-        files.write_text(folder / "recipe.toml", toml(settings))
+        files.write_text(folder / "recipe.toml", note + toml(settings))
         # From now on the folder is this experiment's, and its parts are of these kernels.
         folders.keep_environment(folder, environment)
         memo = Memo(folder, identity)
-        started = time.perf_counter()
-        context = Context(
-            plan,
-            folder,
-            console,
-            memo,
-            dataset,
-            splits,
-            info,
-            data_dir=options.get("data"),
-            jobs=options.get("jobs", 1),
+        context = dataclasses.replace(
+            context, plan=plan, folder=folder, memo=memo, splits=splits, info=info
         )
+        context, predicted = announce_time(experiment, context, rates)
+        started = time.perf_counter()
         sections = list(run(context))
         findings = record.Findings(
             app=app,
@@ -231,6 +269,7 @@ def _run(
             recipe=settings,
             seconds=memo.earlier_seconds + time.perf_counter() - started,
             sections=sections,
+            predicted_seconds=predicted,
         )
         write_findings(folder, findings)
     for section in sections:

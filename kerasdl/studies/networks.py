@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,12 @@ from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
+from kerasdl.studies.networks_timing import NetworksTiming, key_of
 from kerasdl.studies.plan import Recipe
+from kerasdl.studies.timing import Sizes, forecast
 from kerasdl.studies.together import announce
 from kerasdl.studies.transfer.settings import SECOND
+from kerasdl.training.forecast import Forecast, Rate, is_short
 from kerasdl.training.logs import Logs
 
 
@@ -89,6 +93,9 @@ class Study:
         self.logs = logs or Logs((), folder, self.record.recipe)
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self.record = take_over(folder, self.record, self.predictions, self.say)
+        self.forecast: Forecast | None = None
+        self._earlier_seconds = self.record.seconds or 0.0
+        self._started: float | None = None
         for name, settings in plan.settings.items():
             if name in plan.transfer:
                 continue  # built when its weights were found
@@ -116,7 +123,7 @@ class Study:
             ValueError: If features have no room, or are others than the network's. What was
                 finished before is kept in any case.
         """
-        done = {(run.model, run.seed) for run in self.record.runs}
+        done = self._done()
         seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
         todo = [(model, seed) for seed in seeds for model in self.plan.models]
         status = "complete"
@@ -125,6 +132,7 @@ class Study:
         if len(done) == len(todo):
             self._update(status=status)
             return self.record
+        self._started = time.perf_counter()
         # From now on the folder is this run's, also if it is killed in the first model.
         self._update(status="running")
         if self.record.environment.backend != "tensorflow":
@@ -132,6 +140,8 @@ class Study:
         try:
             for number, (model, seed) in enumerate(todo, start=1):
                 if (model, seed) not in done:
+                    if self.forecast is not None:
+                        self.forecast.begin(key_of(model, seed))
                     self._add(self._train(model, seed, f"{number} of {len(todo)}"))
         except KeyboardInterrupt:
             status = "interrupted"
@@ -143,6 +153,40 @@ class Study:
             raise
         self._update(status=status)
         return self.record
+
+    def announce_time(self, rates: Mapping[str, Rate] | None = None) -> None:
+        """Says how long the missing trainings will take; a few steps of each model are measured.
+
+        Args:
+            rates: What was measured already, by model; None to measure now.
+        """
+        from kerasdl.training.strategy import workers_of
+
+        done = self._done()
+        if len(done) == len(self.plan.models) * self.plan.seeds:
+            return
+        if rates is None and workers_of(self.strategy).size > 1:
+            return  # a step takes all workers, which wait for trainings
+        sizes = Sizes.of(self.splits, self.dataset.num_classes)
+        parts = self.dataset, self.splits, self.strategy, self.weights
+        timing = NetworksTiming(self.plan, *parts)
+        # A look that builds no model is enough for a tiny run.
+        if not is_short(timing.works(self.plan, sizes)):
+            timing = NetworksTiming(self.plan, *parts, count=True)
+        self.forecast, predicted = forecast(
+            timing,
+            self.plan,
+            sizes,
+            self.console,
+            rates=rates,
+            done=[key_of(*one) for one in done],
+            each=f"{self.plan.seeds} seed{'s' if self.plan.seeds > 1 else ''} each",
+        )
+        if self.record.predicted_seconds is None and predicted is not None and not done:
+            self.record = msgspec.structs.replace(self.record, predicted_seconds=predicted)
+
+    def _done(self) -> set[tuple[str, int]]:
+        return {(run.model, run.seed) for run in self.record.runs}
 
     def add_sections(self, sections: Sequence[Section]) -> record.Record:
         """Adds what the app concludes to the record; returns it."""
@@ -186,7 +230,7 @@ class Study:
         model = build(
             self.plan, name, seed, dataset=self.dataset, train=train, strategy=self.strategy
         )
-        progress = RichProgress(self.console, title, len(train), training.batch_size)
+        progress = RichProgress(self.console, title, len(train), training.batch_size, self.forecast)
         called = [progress, *callbacks]
         engine = make_engine(model, self.strategy)
         try:
@@ -279,6 +323,12 @@ class Study:
             store.clear()
         self.logs.add_run(run)
 
+    def _seconds(self) -> float | None:
+        """Returns the time of all starts; a start that trains nothing adds nothing."""
+        if self._started is None:
+            return self.record.seconds
+        return self._earlier_seconds + time.perf_counter() - self._started
+
     def _update(self, **changes: Any) -> None:
         """Replaces fields of the record, computes what follows from the runs, and writes it."""
         # In the order of an uninterrupted run, whatever was finished when.
@@ -292,6 +342,7 @@ class Study:
             runs=runs,
             summary=statistics.summarise(runs, titles),
             comparisons=statistics.compare_all(runs, self.predictions),
+            seconds=self._seconds(),
             **changes,
         )
         record.write(self.record, self.folder / "results.json")

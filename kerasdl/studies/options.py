@@ -10,6 +10,7 @@ import msgspec
 from kerasdl import recipe
 from kerasdl.models import registry
 from kerasdl.record import Reported
+from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Experiment
 from kerasdl.studies.plan import Data, Recipe, resolve
 from kerasdl.studies.together import TIMEOUT
@@ -85,6 +86,7 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         metavar="DIR",
         help=f"run folder (runs/{app.name} where free); a run interrupted there is continued",
     )
+    minutes.add_option(parser)
     parser.add_argument(
         "--checkpoint-seconds",
         metavar="X",

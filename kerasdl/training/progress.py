@@ -1,11 +1,13 @@
-"""Progress of a training on the console: images/s, time left, scores."""
+"""Progress of a training on the console: images/s, scores, the time left of it and of the run."""
 
 import time
 from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+
+from kerasdl.training.forecast import Forecast, about
 
 LINE_SECONDS = 20.0
 """Where there is no terminal (a log file), at most one line in so many seconds."""
@@ -19,15 +21,24 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         title: What is trained, e.g. "smallnet, seed 0 (1 of 6)".
         num_examples: Training images in an epoch.
         batch_size: Images in a step.
+        forecast: Knows what comes besides this training; None to tell nothing of that.
     """
 
-    def __init__(self, console: Console, title: str, num_examples: int, batch_size: int) -> None:
+    def __init__(
+        self,
+        console: Console,
+        title: str,
+        num_examples: int,
+        batch_size: int,
+        forecast: Forecast | None = None,
+    ) -> None:
         super().__init__()
-        self._console, self._title = console, title
+        self._console, self._title, self._forecast = console, title, forecast
         self._examples, self._batch_size = num_examples, batch_size
         self._bar: Progress | None = None
         self._said = time.monotonic()
         self._begun: int | None = None
+        self._traced = self._continued = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Starts the bar."""
@@ -38,14 +49,15 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[state]}"),
-                TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
             )
-            self._task = self._bar.add_task(
-                self._title, total=self._examples * self.params["epochs"], state=""
-            )
+            self._task = self._bar.add_task(self._title, total=self._total, state="")
             self._bar.start()
+
+    @property
+    def _total(self) -> int:
+        return self._examples * int(self.params["epochs"])
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Remembers the epoch."""
@@ -55,22 +67,37 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         """Remembers where this process began: after a restart, not with the first image."""
         if self._begun is None:
             self._begun = self._epoch * self._examples + batch * self._batch_size
+            self._continued = self._begun > 0
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Shows where the training is after step `batch` of the epoch."""
         done = self._epoch * self._examples + min((batch + 1) * self._batch_size, self._examples)
-        rate = (done - (self._begun or 0)) / max(time.monotonic() - self._started, 1e-9)
+        image = (time.monotonic() - self._started) / max(1, done - (self._begun or 0))
+        rate = 1 / max(image, 1e-9)
         logs = logs or {}
         state = (
             f"epoch {self._epoch + 1}/{self.params['epochs']}  {rate:,.0f} images/s  "
             f"loss {logs.get('loss', float('nan')):.3f}  "
             f"accuracy {100 * logs.get('accuracy', float('nan')):.1f} %"
         )
+        if not self._traced:
+            # What the first call took, tracing, does not come again.
+            self._traced, self._begun, self._started = True, done, time.monotonic()
+        else:
+            state += f"  {self._left(done, image)}"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, state=state)
         elif time.monotonic() - self._said >= LINE_SECONDS:
             self._said = time.monotonic()
             self._console.print(f"{self._title}: {state}", highlight=False, soft_wrap=True)
+
+    def _left(self, done: int, image: float) -> str:
+        """Returns e.g. "40 s left (whole run 4 min)"."""
+        here = image * (self._total - done)
+        if self._forecast is None:
+            return f"{about(here)} left"
+        whole = self._forecast.left(here, image, self._total, self._continued)
+        return f"{about(here)} left (whole run {about(whole)})"
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Removes the bar."""

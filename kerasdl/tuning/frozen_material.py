@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import keras
+import numpy as np
 from rich.console import Console
 
 from kerasdl.datasets.dataset import Dataset, Examples, Splits
@@ -17,6 +18,46 @@ from kerasdl.tuning.material import Finished, Material
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.subjects import Subject
 from kerasdl.tuning.training_jobs import Rows
+
+
+def of_noise(
+    plan: Search,
+    subject: Subject,
+    dataset: Dataset,
+    parts: Splits,
+    *,
+    data_dir: str | None,
+    console: Console,
+) -> Material:
+    """Returns the like of `of_features` with numbers at random, to see how long training takes."""
+    frozen = Frozen(subject.settings, plan.precision, dataset, data_dir=data_dir, console=console)
+    columns = transfer.features_model(frozen.model()).output_shape[1]
+
+    def rows(examples: Examples) -> Rows:
+        noise = np.random.default_rng(0).random((len(examples), columns), np.float32)
+        return Rows(noise, examples.labels)
+
+    def hypermodel(train: Rows, training: Training) -> HeadModel:
+        return _heads(plan, train, training, dataset.num_classes, frozen.precision)
+
+    def finish(head: keras.Model, hp: Any) -> Finished:
+        return Finished(head, "")
+
+    train, validation = rows(parts.train), rows(parts.validation)
+    return Material(train, validation, partial(rows, parts.test), hypermodel, finish)
+
+
+def _heads(
+    plan: Search, train: Rows, training: Training, num_classes: int, precision: Any
+) -> HeadModel:
+    return HeadModel(
+        train.images.shape[1],
+        num_classes,
+        len(train),
+        training=training,
+        precision=precision,
+        space=plan.changes,
+    )
 
 
 def of_features(
@@ -39,14 +80,7 @@ def of_features(
         return Rows(base.of(examples.images), examples.labels)
 
     def hypermodel(train: Rows, training: Training) -> HeadModel:
-        return HeadModel(
-            train.images.shape[1],
-            dataset.num_classes,
-            len(train),
-            training=training,
-            precision=frozen.precision,
-            space=plan.changes,
-        )
+        return _heads(plan, train, training, dataset.num_classes, frozen.precision)
 
     def finish(head: keras.Model, hp: Any) -> Finished:
         settings = dict(plan.changes(hp)["settings"])

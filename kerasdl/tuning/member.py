@@ -74,9 +74,8 @@ def _take_part(options: argparse.Namespace) -> None:
     console = Console(quiet="chief" in name, force_terminal=False)
     dataset = load_whole(plan.data, options.data, console)
     # Started by the search's own process, which chose the kernels; alone, by the same rule.
-    experiment = module.EXPERIMENT
     start_keras(
-        convolutions=getattr(plan, "convolutions", experiment.convolutions),
+        convolutions=module.EXPERIMENT.has_convolutions(plan),
         recorded=folders.recorded_kernels(folder),
     )
     from kerasdl.tuning import study

@@ -52,8 +52,10 @@ EXPERIMENT = Experiment(
     "seeds trained at a time; say which widths are better beyond noise; retrain the winner and "
     "score it on the test images.",
     recipe=Recipe,
-    presets={"default": {"training": {"epochs": 10}}, "full": {}},
+    # Minutes on two slow cores.
+    presets={"default": {"training": {"epochs": 4}, "seeds": 3}, "full": {}},
     function="kerasdl.tuning.study:mnist_width",
+    timing="kerasdl.tuning.forecast:mnist_width",
     options={"training": Training},
     room="tuning",
     shared=True,

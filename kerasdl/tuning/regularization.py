@@ -83,11 +83,13 @@ class Recipe(Search, frozen=True, kw_only=True):
         return {"settings": settings}
 
 
+# Minutes on two slow cores.
 _SMALL = {
-    "l1": [1e-5, 3e-5, 1e-4],
-    "l2": [1e-5, 1e-4, 1e-3],
-    "dropout": [0.1, 0.2, 0.3, 0.5],
-    "training": {"epochs": 5},
+    "l1": [1e-5, 1e-4],
+    "l2": [1e-4, 1e-3],
+    "dropout": [0.1, 0.3, 0.5],
+    "seeds": 3,
+    "training": {"epochs": 3},
 }
 
 EXPERIMENT = Experiment(
@@ -99,6 +101,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": _SMALL, "full": {}},
     function="kerasdl.tuning.study:regularization",
+    timing="kerasdl.tuning.forecast:regularization",
     options={"training": Training},
     room="tuning",
     shared=True,

@@ -84,6 +84,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": {}},
     function="kerasdl.tuning.study:fields",
+    timing="kerasdl.tuning.forecast:fields",
     options={"training": Training},
     room="tuning",
     shared=True,

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from kerasdl.sections import Section
 from kerasdl.studies.experiment import Context
+from kerasdl.training.forecast import Forecast
 from kerasdl.training.progress import RichProgress
 from kerasdl.tuning import jobs, report, wording
 from kerasdl.tuning.hparams import write_hparams
@@ -22,7 +23,11 @@ from kerasdl.tuning.packed_tuner import PackedTuner
 from kerasdl.tuning.plan import Search
 from kerasdl.tuning.ranking import Ranking
 from kerasdl.tuning.subjects import SUBJECTS, Subject
+from kerasdl.tuning.training_jobs import MakeCallbacks
 from kerasdl.tuning.winner import retrain
+
+TRIALS = "trials"
+"""What the keys of a search's works begin with that are no winner's."""
 
 PROJECT = "keras_tuner"
 """KerasTuner's project folder inside the run folder."""
@@ -56,6 +61,8 @@ def run(context: Context, subject: Subject) -> list[Section]:
         subject: What is searched.
     """
     dataset, parts = context.images
+    if context.forecast is not None:
+        context.forecast.begin("features")
     # Before other processes need it, too: what takes time to compute is kept for them.
     material = prepare(
         context.plan,
@@ -68,8 +75,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
     alone = not distribution.has_chief_oracle() and context.jobs == 1
     if distribution.has_chief_oracle():
         # Of several machines: serves the workers there. What they found is in the folder then.
-        shared = {"processes": context.jobs}
-        search(context.plan, material, context.folder, context.console, **shared)
+        search(context.plan, material, context.folder, context.console, processes=context.jobs)
         for name in jobs.VARIABLES:
             del os.environ[name]
     elif context.jobs > 1:
@@ -79,7 +85,11 @@ def run(context: Context, subject: Subject) -> list[Section]:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
     started = time.perf_counter()
-    outcomes = search(context.plan, material, context.folder, context.console)
+    if context.forecast is not None:
+        context.forecast.end()
+    outcomes = search(
+        context.plan, material, context.folder, context.console, forecast=context.forecast
+    )
     if alone:
         # Trained before a kill; of several processes the time has been waited for.
         trained = sum(outcome.seconds for outcome in outcomes)
@@ -113,6 +123,7 @@ def search(
     console: Console,
     *,
     processes: int = 1,
+    forecast: Forecast | None = None,
 ) -> list[Outcome]:
     """Runs the trials that are missing in a folder.
 
@@ -122,12 +133,47 @@ def search(
         folder: The run folder.
         console: Where to say what is going on.
         processes: How many processes share the search.
+        forecast: Knows how long it all takes, or None.
 
     Returns:
         All trials; where the process serves as KerasTuner's chief, those known to it: none.
     """
-    train, validation = material.train, material.validation
-    training = plan.fitted(len(train))
+    train = material.train
+
+    def callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
+        if forecast is not None:
+            # The groups that an earlier start finished are not asked for.
+            forecast.begin_next(TRIALS)
+        return [RichProgress(console, title, len(train), batch_size, forecast)]
+
+    tuner = make_tuner(plan, material, folder, console, callbacks=callbacks, processes=processes)
+    run_trials(tuner, plan, material)
+    if forecast is not None:
+        forecast.end()
+    return [] if distribution.has_chief_oracle() else tuner.outcomes
+
+
+def finished_groups(folder: Path) -> int:
+    """Returns how many groups of trials a run folder has."""
+    return len(list((folder / PROJECT / "groups").glob("[!.]*.json")))
+
+
+def make_tuner(
+    plan: Search,
+    material: Material,
+    folder: Path,
+    console: Console,
+    *,
+    callbacks: MakeCallbacks,
+    processes: int = 1,
+) -> PackedTuner:
+    """Returns the tuner of a search.
+
+    Args:
+        plan, material, folder, console, processes: As of `search`.
+        callbacks: Makes those of a training.
+    """
+    training = plan.fitted(len(material.train))
     oracle = make_oracle(
         plan.algorithm,
         objective=plan.objective,
@@ -135,13 +181,9 @@ def search(
         max_trials=plan.trials or None,
         max_epochs=training.epochs,
     )
-
-    def callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
-        return [RichProgress(console, title, len(train), batch_size)]
-
-    tuner = PackedTuner(
+    return PackedTuner(
         oracle,
-        material.hypermodel(train, training),
+        material.hypermodel(material.train, training),
         seeds=plan.seeds,
         seed=plan.seed,
         keep=plan.keep,
@@ -151,6 +193,12 @@ def search(
         directory=str(folder),
         project_name=PROJECT,
     )
+
+
+def run_trials(tuner: PackedTuner, plan: Search, material: Material) -> None:
+    """Lets a tuner of `make_tuner` run all trials that it has not."""
+    train, validation = material.train, material.validation
+    training = plan.fitted(len(train))
     tuner.search(
         train.images,
         train.labels,
@@ -158,4 +206,3 @@ def search(
         batch_size=training.batch_size,
         validation_data=(validation.images, validation.labels),
     )
-    return [] if distribution.has_chief_oracle() else tuner.outcomes

@@ -128,17 +128,18 @@ EXPERIMENT = Experiment(
     "retrain the winner, score it on the test images, and save it as one model from pixels.",
     recipe=Recipe,
     presets={
-        # Minutes on two cores.
+        # Minutes on two slow cores.
         "default": {
             "algorithm": "random",
-            "trials": 20,
+            "trials": 12,
             "seeds": 3,
             "widths": [64, 128, 256],
-            "training": {"epochs": 10, "minimum_images": 60_000},
+            "training": {"epochs": 5, "minimum_images": 60_000},
         },
         "full": {"algorithm": "random", "trials": 100},
     },
     function="kerasdl.tuning.study:transfer_head",
+    timing="kerasdl.tuning.forecast:transfer_head",
     options={"training": Training},
     room="tuning",
     shared=True,

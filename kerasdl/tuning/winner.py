@@ -12,7 +12,6 @@ from kerasdl.evaluation import metrics
 from kerasdl.studies.experiment import Context
 from kerasdl.training.ending import StopAfter
 from kerasdl.training.engine import Engine
-from kerasdl.training.progress import RichProgress
 from kerasdl.training.settings import Training
 from kerasdl.tuning.identity import checksum
 from kerasdl.tuning.material import Material
@@ -56,7 +55,7 @@ def retrain(context: Context, subject: Subject, ranking: Ranking, material: Mate
         keras.utils.set_random_seed(seed)
         model = hypermodel.build(hp)
         engine = Engine(model)
-        progress = RichProgress(context.console, title, len(whole), training.batch_size)
+        progress = context.progress(title, len(whole), training.batch_size)
         try:
             engine.fit(whole, training, seed=seed, callbacks=[StopAfter(epochs), progress])
         finally:

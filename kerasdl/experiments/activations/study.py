@@ -71,6 +71,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": {}, "full": {"seeds": 10, "timing_rounds": 15}},
     function="kerasdl.experiments.activations.study:run",
+    timing="kerasdl.experiments.activations.forecast:ActivationsTiming",
 )
 
 
@@ -87,7 +88,7 @@ def run(context: Context) -> list[Section]:
     times = context.memo("run time", partial(measure, context)) if plan.timing_rounds else None
     results: list[dict[str, Any]] = []
     for seed in range(plan.seed, plan.seed + plan.seeds):
-        found = context.memo(f"seed {seed}", partial(_train, context, seed))
+        found = context.memo(f"seed {seed}", partial(train, context, seed))
         best = max(found, key=lambda one: one["test_accuracy"])
         context.say(
             f"seed {seed}: best {best['activation']} ({best['initializer']}), test accuracy "
@@ -98,12 +99,13 @@ def run(context: Context) -> list[Section]:
     return sections
 
 
-def _train(context: Context, seed: int) -> list[dict[str, Any]]:
+def train(context: Context, seed: int) -> list[dict[str, Any]]:
     """Trains all networks of a seed together."""
-    from kerasdl.experiments.packed_mlps import Net, Settings, train
+    from kerasdl.experiments import packed_mlps
+    from kerasdl.experiments.packed_mlps import Net, Settings
 
     plan: Recipe = context.plan
-    return train(
+    return packed_mlps.train(
         context,
         f"seed {seed}",
         [Net(plan.units, a, i) for i in plan.initializers for a in plan.activations],

@@ -26,6 +26,7 @@ EXPERIMENT = Experiment(
     recipe=Recipe,
     presets={"default": {}, "full": {"sizes": [32, 64, 96, 128]}},
     function="kerasdl.experiments.cuts.study:run",
+    timing="kerasdl.experiments.cuts.forecast:CutsTiming",
     options={"training": Training},
     convolutions=True,
 )

@@ -15,7 +15,6 @@ from kerasdl.studies.experiment import Context
 from kerasdl.studies.transfer.frozen import Frozen
 from kerasdl.training.features import Extractor
 from kerasdl.training.packed import Packed
-from kerasdl.training.progress import RichProgress
 
 
 class Sweep:
@@ -108,7 +107,7 @@ class Sweep:
     def fit(self, penalties: Sequence[float], rows: Features, title: str) -> Packed:
         """Trains heads with a progress bar; see `heads.train`."""
         plan = self._plan
-        progress = RichProgress(self._context.console, title, len(rows), plan.training.batch_size)
+        progress = self._context.progress(title, len(rows), plan.training.batch_size)
         try:
             return heads.train(
                 plan, penalties, rows, self.classes, callbacks=[progress], title=title

@@ -8,7 +8,7 @@ of the reports.
 import csv
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -17,6 +17,9 @@ from kerasdl.sections import Section
 from kerasdl.studies.experiment import Context, Experiment
 from kerasdl.studies.mlp_settings import Activation, Initializer
 from kerasdl.studies.plan import MAX_SEED, Data
+
+if TYPE_CHECKING:
+    from kerasdl.experiments.packed_mlps import Net
 
 Cure = Literal["gain", "batch_norm", "skip", "batch_norm_skip"]
 
@@ -89,6 +92,7 @@ EXPERIMENT = Experiment(
         "full": {},
     },
     function="kerasdl.experiments.depth.study:run",
+    timing="kerasdl.experiments.depth.forecast:DepthTiming",
 )
 
 
@@ -105,42 +109,49 @@ def run(context: Context) -> list[Section]:
     for seed in range(plan.seed, plan.seed + plan.seeds):
         for initializer in plan.initializers:
             key = f"{initializer}, seed {seed}"
-            results += context.memo(key, partial(_sweep, context, initializer, seed, key))
+            results += context.memo(key, partial(sweep, context, initializer, seed, key))
         if plan.patients:
             key = f"cures, seed {seed}"
-            results += context.memo(key, partial(_cure, context, seed, key))
+            results += context.memo(key, partial(cure, context, seed, key))
         context.say(f"Seed {seed}: {len(results)} networks trained so far")
     write_layers(context, results)
     sections: list[Section] = depth_report.sections(context, results)
     return sections
 
 
-def _sweep(context: Context, initializer: str, seed: int, title: str) -> list[dict[str, Any]]:
+def sweep(context: Context, initializer: str, seed: int, title: str) -> list[dict[str, Any]]:
     """Trains all depths and activations from one rule for the first weights."""
+    return _train(context, title, nets(context.plan, initializer), seed)
+
+
+def cure(context: Context, seed: int, title: str) -> list[dict[str, Any]]:
+    """Trains the deepest network with each change."""
+    found = cured_nets(context.plan)
+    return _train(context, title, found, seed) if found else []
+
+
+def nets(plan: Recipe, initializer: str) -> list["Net"]:
+    """Returns the networks of all depths and activations from one rule for the first weights."""
     from kerasdl.experiments.packed_mlps import Net
 
-    plan: Recipe = context.plan
-    nets = [
+    return [
         Net((plan.width,) * (depth - 1), activation, initializer)
         for activation in plan.activations
         for depth in plan.depths
     ]
-    return _train(context, title, nets, seed)
 
 
-def _cure(context: Context, seed: int, title: str) -> list[dict[str, Any]]:
-    """Trains the deepest network with each change."""
+def cured_nets(plan: Recipe) -> list["Net"]:
+    """Returns the deepest networks with each change."""
     from kerasdl.experiments.packed_mlps import Net
 
-    plan: Recipe = context.plan
     units = (plan.width,) * (max(plan.depths) - 1)
-    nets = [
-        Net(units, activation, plan.initializers[0], cure)
-        for cure in plan.cures
+    return [
+        Net(units, activation, plan.initializers[0], change)
+        for change in plan.cures
         for activation in plan.patients
-        if cure != "gain" or activation == "sigmoid"
+        if change != "gain" or activation == "sigmoid"
     ]
-    return _train(context, title, nets, seed) if nets else []
 
 
 def _train(context: Context, title: str, nets: Sequence[Any], seed: int) -> list[dict[str, Any]]:

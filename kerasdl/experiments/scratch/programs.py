@@ -138,9 +138,14 @@ def _keras(context: Context, activation: str, seed: int) -> dict[str, Any]:
                     found[place] = metrics.score(part.labels, scores).accuracy
 
     # What was scored before a loss overflows stands; the rest stays None.
-    with contextlib.suppress(FloatingPointError):
+    progress = context.progress(f"{activation}, seed {seed}", len(parts.train), plan.batch_size)
+    with contextlib.suppress(FloatingPointError), contextlib.closing(progress):
         engine.fit(
-            parts.train, training, seed=seed, validation=parts.validation, callbacks=[Score()]
+            parts.train,
+            training,
+            seed=seed,
+            validation=parts.validation,
+            callbacks=[Score(), progress],
         )
     history = model.history.history
     return {

@@ -22,6 +22,7 @@ EXPERIMENT = Experiment(
         "full": {},
     },
     function="kerasdl.experiments.scratch.study:run",
+    timing="kerasdl.experiments.scratch.forecast:ScratchTiming",
 )
 
 
@@ -37,16 +38,14 @@ def run(context: Context) -> list[Section]:
 
     plan: Recipe = context.plan
     results = []
-    seeds = range(plan.seed, plan.seed + plan.seeds)
-    cells = [(a, p, s) for s in seeds for a in plan.activations for p in plan.programs]
-    # scikit-learn's network has no leaky ReLU.
-    cells = [cell for cell in cells if cell[:2] != ("leaky_relu", "sklearn")]
-    for number, (activation, program, seed) in enumerate(cells, start=1):
+    todo = cells(plan)
+    for number, (activation, program, seed) in enumerate(todo, start=1):
         key = f"{program}, {activation}, seed {seed}"
         result = context.memo(key, partial(train, context, program, activation, seed))
         last = result["test"][-1]
         score = "diverged" if last is None else f"test accuracy {100 * last:.2f} %"
-        context.say(f"{key} ({number} of {len(cells)}): {score}, {result['seconds']:.0f} s")
+        took = f"{result['seconds']:.0f} s{context.left()}"
+        context.say(f"{key} ({number} of {len(todo)}): {score}, {took}")
         results.append(result)
     skipped = set() if "sklearn" in plan.programs else {"scikit-learn"}
     skipped |= set() if "sigmoid" in plan.activations else {"report's sigmoid"}
@@ -56,3 +55,11 @@ def run(context: Context) -> list[Section]:
             context.say(f"causes: {name}")
             causes[name] = context.memo(name, partial(find, context))
     return report.sections(context, results, causes)
+
+
+def cells(plan: Recipe) -> list[tuple[str, str, int]]:
+    """Returns what is trained: activation, program and seed."""
+    seeds = range(plan.seed, plan.seed + plan.seeds)
+    found = [(a, p, s) for s in seeds for a in plan.activations for p in plan.programs]
+    # scikit-learn's network has no leaky ReLU.
+    return [cell for cell in found if cell[:2] != ("leaky_relu", "sklearn")]

@@ -33,6 +33,7 @@ EXPERIMENT = Experiment(
         "full": {},
     },
     function="kerasdl.experiments.strengths.study:run",
+    timing="kerasdl.experiments.strengths.forecast:StrengthsTiming",
 )
 
 
@@ -76,7 +77,6 @@ def train(context: Context, number: int, title: str) -> dict[str, Any]:
     from kerasdl.studies.data import divide
     from kerasdl.training.packed import Packed
     from kerasdl.training.precision import policy, resolve
-    from kerasdl.training.progress import RichProgress
 
     plan: Recipe = context.plan
     dataset, _ = context.images
@@ -105,7 +105,7 @@ def train(context: Context, number: int, title: str) -> dict[str, Any]:
                 )
             )
     packed = Packed(models, trainings)
-    progress = RichProgress(context.console, title, len(parts.train), plan.batch_size)
+    progress = context.progress(title, len(parts.train), plan.batch_size)
     try:
         histories = packed.fit(
             parts.train, seed=seed, validation=parts.validation, callbacks=[progress]

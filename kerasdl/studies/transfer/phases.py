@@ -208,8 +208,10 @@ class _Phase:
         **options: Any,
     ) -> None:
         """Trains with an engine."""
-        console = self.study.console
-        progress = RichProgress(console, self.title, len(train), training.batch_size)
+        study = self.study
+        progress = RichProgress(
+            study.console, self.title, len(train), training.batch_size, study.forecast
+        )
         if self.checkpoints is not None:
             options["checkpoints"] = self.checkpoints
         try:

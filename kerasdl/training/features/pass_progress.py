@@ -4,7 +4,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
+
+from kerasdl.training.forecast import about
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +38,6 @@ class PassProgress:
                 TextColumn("{task.description}"),
                 BarColumn(bar_width=24),
                 TextColumn("{task.fields[state]}"),
-                TimeRemainingColumn(),
                 console=self._console,
                 transient=True,
             )
@@ -49,7 +50,8 @@ class PassProgress:
     def show(self, done: int) -> None:
         """Shows that so many images are done."""
         rate = (done - self._first) / max(time.monotonic() - self._started, 1e-9)
-        state = f"{done:,} of {self._count:,} images  {rate:,.0f} images/s"
+        left = about((self._count - done) / max(rate, 1e-9))
+        state = f"{done:,} of {self._count:,} images  {rate:,.0f} images/s  {left} left"
         if self._bar is not None:
             self._bar.update(self._task, completed=done, state=state)
         elif self._console is not None and time.monotonic() - self._said >= LINE_SECONDS:

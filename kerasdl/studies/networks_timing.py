@@ -1,0 +1,216 @@
+"""What takes time in a comparison of networks, measured through what trains them."""
+
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from kerasdl.datasets.dataset import Dataset, Splits
+from kerasdl.models import costs, registry
+from kerasdl.studies.building import build
+from kerasdl.studies.plan import Recipe
+from kerasdl.studies.timing import Sizes
+from kerasdl.studies.transfer.cached import DECIDING
+from kerasdl.training.forecast import Rate, Work
+from kerasdl.training.settings import Training
+
+_SCORED = 500
+"""Images scored to measure that; as many as the engine scores at a time."""
+
+
+class NetworksTiming:
+    """The `Timing` of a comparison.
+
+    Args:
+        plan: The recipe, with epochs and images that may be changed later.
+        dataset: The images, for their shape and classes.
+        splits: Their parts.
+        strategy: As from `make_strategy`.
+        weights: Paths of the weights that bases begin with, by model.
+        count: Whether to build each model for its multiply-accumulates, instead of a guess that
+            is high for most.
+    """
+
+    def __init__(
+        self,
+        plan: Recipe,
+        dataset: Dataset,
+        splits: Splits,
+        strategy: Any,
+        weights: Mapping[str, str],
+        *,
+        count: bool = False,
+    ) -> None:
+        self._plan, self._dataset, self._splits = plan, dataset, splits
+        self._strategy, self._weights = strategy, weights
+        self._count = count
+        self._operations: dict[str, int] = {}
+
+    def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
+        """Returns the trainings, seed by seed, and the features that seeds and arms share."""
+        found: list[Work] = []
+        known: set[Any] = set()
+        every = sizes.train + sizes.validation + sizes.test
+        for seed in range(plan.seed, plan.seed + plan.seeds):
+            for name in plan.models:
+                how, training = plan.transfer.get(name), plan.training[name]
+                views = 1 if how is None or not how.cached else how.views
+                work = Work(
+                    key=key_of(name, seed),
+                    name=name,
+                    kind=name,
+                    images=training.num_epochs(sizes.train * views) * sizes.train * views,
+                    validated=training.num_epochs(sizes.train * views) * sizes.validation,
+                    scored=every,
+                    operations=self._of(name),
+                )
+                if how is None:
+                    found.append(work)
+                    continue
+                if how.cached:
+                    settings = plan.settings[name]
+                    base = tuple(settings.get(one) for one in DECIDING), views
+                    if base not in known:
+                        rows = every + (views - 1) * sizes.train
+                        found.append(
+                            work._replace(
+                                kind=f"features {name}", images=0, validated=0, scored=rows
+                            )
+                        )
+                    known.add(base)
+                    work = work._replace(operations=0)
+                found.append(work)
+                if how.arm == "finetuned":
+                    epochs = how.finetune_epochs or 1
+                    found.append(
+                        work._replace(
+                            kind=f"fine-tuning {name}",
+                            images=epochs * sizes.train,
+                            validated=epochs * sizes.validation,
+                            operations=self._of(name),
+                        )
+                    )
+        return found
+
+    def rest(self, plan: Recipe) -> float:
+        """Returns the seconds of figures, report and Grad-CAM."""
+        return 6.0 + 3.0 * len(plan.models)
+
+    def measure(self, work: Work) -> Rate:
+        """Measures one model's steps and its scoring; the model is thrown away."""
+        import keras
+
+        phase, _, name = work.kind.rpartition(" ")
+        if phase == "features" or name not in self._plan.transfer:
+            began = time.perf_counter()
+            model = self._build(name)
+            if phase == "features":
+                found = self._features(model, began)
+            else:
+                found = self._steps(model, self._plan.training[name], began)
+        else:
+            found = self._arm(name, phase)
+        keras.backend.clear_session()
+        return found
+
+    def _arm(self, name: str, phase: str) -> Rate:
+        """Measures a phase of an arm of a transfer."""
+        import numpy as np
+
+        from kerasdl.datasets.dataset import Features
+        from kerasdl.models import transfer
+        from kerasdl.studies.transfer.settings import without_augmentation
+        from kerasdl.training.compiling import compile_model
+
+        how, training = self._plan.transfer[name], self._plan.training[name]
+        began = time.perf_counter()
+        model = self._build(name)
+        if phase == "fine-tuning":
+            if how.unfreeze is None:
+                transfer.set_trainable(model, "none")
+            else:
+                transfer.unfreeze(model, how.unfreeze)
+        elif how.cached:
+            training = without_augmentation(training)
+            with self._strategy.scope():
+                head = transfer.head_model(model)
+                compile_model(head, training, len(self._splits.train))
+            rows = np.zeros((len(self._splits.train), head.input_shape[1]), np.float32)
+            return self._steps(head, training, began, Features(rows, self._splits.train.labels))
+        with self._strategy.scope():
+            compile_model(model, training, len(self._splits.train))
+        return self._steps(model, training, began)
+
+    def _build(self, name: str) -> Any:
+        return build(
+            self._plan,
+            name,
+            self._plan.seed,
+            dataset=self._dataset,
+            train=self._splits.train,
+            strategy=self._strategy,
+            weights=self._weights.get(name),
+        )
+
+    def _steps(self, model: Any, training: Training, began: float, train: Any = None) -> Rate:
+        """Measures some steps, and then how fast the model scores."""
+        from kerasdl.training.fit_engine import make_engine
+        from kerasdl.training.stopwatch import Stopwatch
+
+        train = self._splits.train if train is None else train
+        engine = make_engine(model, self._strategy)
+        watch = Stopwatch(len(train), training.batch_size, began)
+        # Patience needs validation images, which cost time here. One that diverges in its
+        # first steps says so when its turn comes.
+        plain = msgspec.structs.replace(training, patience=0)
+        with contextlib.suppress(FloatingPointError):
+            engine.fit(train, plain, seed=self._plan.seed, callbacks=[watch])
+        found = watch.rate()
+        images = train.images[:_SCORED]
+        started = time.perf_counter()
+        engine.predict(images)
+        traced = time.perf_counter()
+        calls = 0
+        # Several, also because TensorFlow warns of functions that are traced for few calls each.
+        while calls < 3 or (calls < 8 and time.perf_counter() - traced < 0.3):
+            engine.predict(images)
+            calls += 1
+        took = (time.perf_counter() - traced) / calls
+        # Traced once more for the last batch, of another size.
+        start = found.start + 2 * max(0.0, traced - started - took)
+        return Rate(start, found.image, took / len(images))
+
+    def _features(self, model: Any, began: float) -> Rate:
+        """Measures the forward pass that makes features."""
+        from kerasdl.models import transfer
+        from kerasdl.training.features.forward import Forward
+
+        forward = Forward(transfer.features_model(model))
+        images = self._splits.train.images[: forward.batch_size]
+        forward(images)
+        started = time.perf_counter()
+        forward(images)
+        took = time.perf_counter() - started
+        return Rate(max(0.0, started - began - took), 0.0, took / len(images))
+
+    def _of(self, name: str) -> float:
+        """Returns a model's multiply-accumulates; of a base a guess by its size."""
+        if name in self._plan.transfer:
+            size = self._plan.settings[name].get("size") or self._dataset.image_shape[0]
+            return 4e9 * (size / 224) ** 2
+        if not self._count:
+            return 3e8
+        if name not in self._operations:
+            network, settings = self._plan.network(name).name, self._plan.settings.get(name, {})
+            model = registry.build(
+                network, self._dataset.image_shape, self._dataset.num_classes, **settings
+            )
+            self._operations[name] = costs.multiply_accumulates(model)
+        return self._operations[name]
+
+
+def key_of(name: str, seed: int) -> str:
+    """Returns the key of the works of one training."""
+    return f"{name}, seed {seed}"
