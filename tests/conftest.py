@@ -13,6 +13,7 @@ REAL_DATA = os.environ.get("KERASDL_TEST_DATA")
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+from patience import PATIENCE  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def run_python():
     """Runs `python ARGS` in a child process and returns it with its output as text."""
     import subprocess
 
-    def run(*arguments, cwd=None, timeout=300, **environment):
+    def run(*arguments, cwd=None, timeout=PATIENCE, **environment):
         variables = {**os.environ, **environment}
         for name in [name for name, value in variables.items() if value is None]:
             del variables[name]

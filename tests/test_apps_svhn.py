@@ -4,11 +4,11 @@ import json
 import signal
 import subprocess
 import sys
-import time
 
 import jsonschema
 import numpy as np
 import pytest
+from patience import PATIENCE, wait_until
 from PIL import Image
 
 from kerasdl import recipe, record
@@ -341,7 +341,7 @@ def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
     out = tmp_path / "run"
     command = [sys.executable, "-m", "kerasdl.apps.svhn", "--dataset", "synthetic", "--out", out]
     command += ["--models", "lenet5,resnet20", "--train-size", "2000", "--epochs", "1"]
-    command += ["--set", "training.resnet20.epochs=5000"]
+    command += ["--set", "training.resnet20.epochs=5000", "--checkpoint-seconds", "0"]
     with subprocess.Popen(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
@@ -351,14 +351,10 @@ def test_a_real_ctrl_c_in_the_middle_of_a_training(tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as child:
         try:
-            deadline = time.monotonic() + 240
-            while not (out / "models" / "lenet5-seed0.keras").exists():
-                assert child.poll() is None, child.communicate()[1]
-                assert time.monotonic() < deadline
-                time.sleep(0.2)
-            time.sleep(8)  # into the second model
+            saved = out / "checkpoints" / "resnet20-seed0"
+            wait_until(lambda: list(saved.glob("*.ckpt")), child)  # in the second model
             child.send_signal(signal.SIGINT)
-            _, error = child.communicate(timeout=120)
+            _, error = child.communicate(timeout=PATIENCE)
         finally:
             child.kill()
     assert child.returncode == 130, error

@@ -6,10 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
+from patience import PATIENCE, wait_until
 
 from kerasdl import record
 from kerasdl.apps import svhn
@@ -34,7 +34,7 @@ def start(out):
 
 def finish(process):
     """Waits for the app; returns its output with the lines joined and its exit code."""
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=PATIENCE)
     return " ".join(output.split()), process.returncode
 
 
@@ -44,11 +44,8 @@ def killed(tmp_path_factory):
     out = tmp_path_factory.mktemp("killed") / "run"
     process = start(out)
     try:
-        until = time.monotonic() + 240
-        while not list(out.glob("checkpoints/lenet5-seed0/epoch0000[3-9]*.ckpt")):
-            assert process.poll() is None, process.stdout.read()
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        saved = "checkpoints/lenet5-seed0/epoch0000[3-9]*.ckpt"
+        wait_until(lambda: list(out.glob(saved)), process)
     finally:
         process.kill()
         process.communicate()

@@ -7,13 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import workers_program
+from patience import PATIENCE, wait_until
 from PIL import Image
 
 from kerasdl import record
@@ -74,7 +74,7 @@ def trained(tmp_path_factory):
         for rank in range(number)
     ]
     with started(commands) as children:
-        outputs = [child.communicate(timeout=300) for child in children]
+        outputs = [child.communicate(timeout=PATIENCE) for child in children]
         codes = [child.returncode for child in children]
     assert codes == [0] * 5, [errors[-2000:] for _, errors in outputs]
     results, at = {}, 0
@@ -146,22 +146,16 @@ def test_a_worker_dies_the_other_stops_and_one_process_goes_on(tmp_path, images,
         commands.append((["-m", "kerasdl.apps.svhn", *recipe, *where], folder))
     saved = out / "checkpoints" / "lenet5-seed0"
     with started(commands) as (chief, other):
-        deadline = time.monotonic() + 200
-        while not list(saved.glob("*.ckpt")):
-            assert chief.poll() is None, chief.communicate()[1]
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: list(saved.glob("*.ckpt")), chief)
         other.kill()
-        killed = time.monotonic()
-        text, errors = chief.communicate(timeout=60)
-        took = time.monotonic() - killed
+        # TensorFlow alone would wait without end for the worker that is gone.
+        text, errors = chief.communicate(timeout=PATIENCE)
         silence = other.communicate()
     assert chief.returncode == 1, errors
     gone = f"error: worker 1 ({names.split(',')[1]}) is gone: this worker stops too"
     assert gone in errors
     assert errors.count("\n") == 1
     assert "Finished runs and the last checkpoint are kept" in errors
-    assert took < 30
     assert "Traceback" not in text
     assert silence == ("", "")
     assert list((tmp_path / "worker 1").iterdir()) == []

@@ -101,7 +101,7 @@ def paths(folder):
 
 def test_thirty_kills_change_no_bit(run_python, tmp_path):
     script = Path(__file__).with_name("killing.py")
-    done = run_python(script, tmp_path, 30, 0, timeout=600, CUDA_VISIBLE_DEVICES="")
+    done = run_python(script, tmp_path, 30, 0, CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"(\d+) kills \((\d+) inside a write\), (\d+) trainings", done.stdout)
     assert int(found[1]) >= 30

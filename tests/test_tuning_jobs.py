@@ -7,26 +7,15 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from datasets_fakes import write_bands
+from patience import PATIENCE, wait_until
 from test_tuning_oracles import ask, end, oracle, search
 
 from kerasdl.tuning import jobs, member, mnist_width, study
-
-SECONDS = 60
-
-
-def wait_for(condition, seconds=SECONDS):
-    """Waits until something holds; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def is_alive(pid):
@@ -123,10 +112,10 @@ def test_members_end_with_who_started_them_however_it_ends(number, stub, tmp_pat
     code = f"from kerasdl.tuning import jobs; jobs.run({command!r}, 2, cores=2)"
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: len(list(tmp_path.glob("*.up"))) == 3)
+        wait_until(lambda: len(list(tmp_path.glob("*.up"))) == 3)
         parent.send_signal(number)
-        assert parent.wait(SECONDS) != 0
-        wait_for(lambda: not any(map(is_alive, pids(tmp_path).values())))
+        assert parent.wait(PATIENCE) != 0
+        wait_until(lambda: not any(map(is_alive, pids(tmp_path).values())))
     finally:
         parent.kill()
         parent.wait()
@@ -186,7 +175,7 @@ def test_over_the_network_the_trials_are_the_same(name, chief, tmp_path):
             elif status == "STOPPED":
                 going.discard(worker)
     # It does not linger.
-    thread.join(SECONDS)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert sorted(found) == groups
     scores = {trial.trial_id: trial.score for trial in made.trials.values()}
@@ -269,7 +258,7 @@ def test_two_jobs_one_of_which_is_killed_give_the_trials_of_one(
             def kill():
                 # All trials are handed out: it has some.
                 found = tmp_path / "two" / "keras_tuner"
-                wait_for(lambda: len(list(found.glob("trial_*"))) == 4)
+                wait_until(lambda: len(list(found.glob("trial_*"))) == 4)
                 child.kill()
                 killed.append(child.pid)
 
