@@ -5,6 +5,12 @@ import sys
 
 # Before the first import of TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# Processes that share the tests divide the cores, and the children that they start inherit it:
+# threads that wait for each other's cores take processor time, too.
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+SHARE = max(1, CORES // int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1)))
+for name in ("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, str(SHARE))
 # Tests choose their data themselves; those on real data take REAL_DATA below. Under another
 # name it reaches the processes that share the tests (pytest-xdist), which start after this.
 if "KERASDL_DATA" in os.environ:
