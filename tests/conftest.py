@@ -22,6 +22,13 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from patience import PATIENCE  # noqa: E402
 
+LONG = ("test_apps", "test_tuning", "test_training", "test_experiments", "test_models")
+
+
+def pytest_collection_modifyitems(items):
+    """Begins with the files that take longest, so that no process is left alone with one."""
+    items.sort(key=lambda item: not item.path.name.startswith(LONG))
+
 
 def pytest_collection_finish(session):
     """Lets the garbage collector pass over what the imports left: a third of the time was that."""
