@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+from patience import PATIENCE, wait_until
 
 TYPES = ("bool", "int8", "uint8", "int16", "int32", "uint32", "int64", "uint64")
 
@@ -238,7 +239,7 @@ class Server:
         self.port, self.grpc = int(told[1]), told[2]
         scheme = "https" if "--tls-key" in options else "http"
         self.http = httpx.Client(
-            base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=30, verify=False
+            base_url=f"{scheme}://127.0.0.1:{self.port}", timeout=PATIENCE, verify=False
         )
         if wait:
             self.until(lambda: self.http.get("/readyz").status_code == 200)
@@ -251,9 +252,9 @@ class Server:
         """What the server has written."""
         return "".join(self.output)
 
-    def until(self, question, seconds=60):
+    def until(self, question):
         """Waits until `question()` is true, and returns what it returned."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended: {self.text()}")
@@ -278,7 +279,7 @@ class Server:
         if self.process.poll() is None:
             self.signal(signal.SIGINT)
         try:
-            return self.process.wait(30)
+            return self.process.wait(PATIENCE)
         finally:
             self.process.kill()
             self.process.stdout.close()
@@ -303,10 +304,7 @@ def models_folder(tmp_path_factory):
     try:
         lock.mkdir()
     except FileExistsError:
-        end = time.monotonic() + 300
-        while not folder.is_dir():
-            assert time.monotonic() < end, "the models were not made"
-            time.sleep(0.1)
+        wait_until(folder.is_dir)
         return folder
     write_models(folder)
     return folder
@@ -315,7 +313,7 @@ def models_folder(tmp_path_factory):
 def write_models(folder):
     """Writes all of these models into a folder, in a process of its own."""
     subprocess.run(
-        [sys.executable, __file__, str(folder)], check=True, capture_output=True, timeout=300
+        [sys.executable, __file__, str(folder)], check=True, capture_output=True, timeout=PATIENCE
     )
 
 

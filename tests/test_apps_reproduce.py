@@ -32,7 +32,10 @@ def finished(tmp_path_factory):
                 Image.fromarray(pixels).save(folder / f"{i}.png")
     out = tmp_path_factory.mktemp("run") / "first"
     arguments = ["--dataset", root, "--models", "lenet5,smallnet", "--seeds", 2, "--out", out]
-    assert run(svhn, *arguments, "--epochs", 12, "--batch-size", 32) == 0
+    arguments += ["--set", "settings.smallnet.widths=[8, 8, 16]"]
+    with pytest.MonkeyPatch.context() as patch:  # nothing here looks at its pictures
+        patch.setattr("kerasdl.reporting.report.illustrate", lambda *arguments: [])
+        assert run(svhn, *arguments, "--epochs", 12, "--batch-size", 32) == 0
     return out
 
 
@@ -55,6 +58,7 @@ def comparison(folder):
     return msgspec.json.decode(content, type=Reproduction)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_record_is_reproduced_to_the_bit(finished, tmp_path, capsys):
     out = tmp_path / "again"
     assert run(reproduce, finished, "--out", out) == 0
@@ -72,6 +76,7 @@ def test_a_record_is_reproduced_to_the_bit(finished, tmp_path, capsys):
     assert len(record.read(out / "results.json").runs) == 4
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_part_is_a_recipe_of_its_own(finished, tmp_path, capsys):
     out = tmp_path / "again"
     assert run(reproduce, finished, "--models", "lenet5", "--seeds", 1, "--out", out) == 0
@@ -114,6 +119,7 @@ def test_a_first_look_sees_another_training(altered, finished, tmp_path, capsys)
     assert comparison(tmp_path / "again").verdict == "not reproduced"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_figure_outside_its_interval_exits_with_1(altered, finished, tmp_path, capsys):
     runs = [
         msgspec.structs.replace(
@@ -129,6 +135,7 @@ def test_a_figure_outside_its_interval_exits_with_1(altered, finished, tmp_path,
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_another_machine_and_an_older_recipe_are_said(altered, finished, tmp_path, capsys):
     result = record.read(finished / "results.json")
     environment = msgspec.structs.replace(result.environment, keras="3.0.0", cores=64)
@@ -206,6 +213,7 @@ def test_a_recipe_that_is_not_the_records_is_refused(altered, tmp_path, capsys):
     assert "training.lenet5.epochs: 12 -> 13" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_record_of_several_workers_is_reproduced_in_one_process(
     altered, finished, tmp_path, capsys, monkeypatch
 ):

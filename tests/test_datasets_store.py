@@ -8,6 +8,7 @@ from pathlib import Path
 import datasets_fakes as fakes
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from kerasdl.datasets import store
 from kerasdl.datasets.dataset import Dataset, Examples, content_sha256
@@ -212,7 +213,7 @@ def prepare(home, source, ready):
     """Prepares the same data set as the other process, as nearly at once as possible."""
     os.environ["KERASDL_HOME"] = home
     store.SLOW_SECONDS = store.SETTLED_SECONDS = 0.0
-    ready.wait(60)
+    ready.wait(PATIENCE)
     for number in range(10):
         data = store.cached(f"k{number}", lambda: [Path(source)], lambda: make(count=2000), print)
         assert data.sha256 == make(count=2000).sha256
@@ -228,7 +229,7 @@ def test_two_processes_preparing_at_once_do_no_harm(source):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(PATIENCE)
     assert [process.exitcode for process in processes] == [0, 0]
     files = [path for path in Path(home).rglob("*") if path.is_file()]
     assert len(files) == 11  # and nothing half-written beside them

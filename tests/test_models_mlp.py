@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+from patience import assert_equal_but_for_rounding
 
 from kerasdl.models import costs, registry
 from kerasdl.models.flat import Grayscale
@@ -29,7 +30,7 @@ def test_one_hidden_layer_and_the_small_cnn_are_sequential_also_with_class_names
         assert type(model) is keras.Sequential
         named = with_class_names(model, ("a", "b", "c"))
         assert type(named) is keras.Sequential
-        assert np.array_equal(named(pixels()), model(pixels()))
+        assert_equal_but_for_rounding(named(pixels()), model(pixels()))
 
 
 def test_settings_reach_the_layers():

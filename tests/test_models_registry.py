@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import PATIENCE
 
 from kerasdl.models import __main__ as command
 from kerasdl.models import bases, registry
@@ -14,7 +15,7 @@ NAMES = registry.names()
 
 def run_python(code):
     return subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False
     )
 
 
@@ -118,11 +119,15 @@ def test_impossible_values_end_with_one_line_and_exit_code_2(arguments, complain
     assert complaint in line
 
 
-def test_table_lists_all_networks(capsys):
+@pytest.mark.parametrize(
+    "names", [("lenet5", "smallnet", "mlp"), pytest.param(NAMES, marks=pytest.mark.slow)], ids=len
+)
+def test_table_lists_all_networks(names, capsys, monkeypatch):
+    monkeypatch.setattr(registry, "names", lambda: names)
     assert command.main(["--input-shape", "28,28,1", "--classes", "10"]) == 0
     table = capsys.readouterr().out
     assert "28x28x1" in table
-    for name in NAMES:
+    for name in names:
         row = next(line for line in table.splitlines() if f" {name} " in line)
         assert registry.get(name).title in row
     row = next(line for line in table.splitlines() if " lenet5 " in line)

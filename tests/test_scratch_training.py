@@ -194,17 +194,18 @@ def test_a_training_that_diverges_ends_and_says_so(data):
 
 
 def test_threads_are_limited_inside_and_restored():
-    from threadpoolctl import threadpool_info
+    from threadpoolctl import threadpool_info, threadpool_limits
 
     def counts():
         return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
 
-    before = counts()
-    with blas_threads(1):
-        assert set(counts()) == {1}
-    with blas_threads(None):
-        assert counts() == before
-    assert counts() == before
+    with threadpool_limits(2, user_api="blas"):
+        assert set(counts()) == {2}
+        with blas_threads(1):
+            assert set(counts()) == {1}
+        with blas_threads(None):
+            assert set(counts()) == {2}
+        assert set(counts()) == {2}
     with pytest.raises(ValueError, match="Received: 0"), blas_threads(0):
         pass
 

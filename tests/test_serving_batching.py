@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from kerasdl.serving import dtypes
 from kerasdl.serving.batching import Batcher
@@ -32,11 +33,22 @@ class Doubling(Signature):
         self.seconds = seconds
         self.together = 0
         self.most_together = 0
+        self.gate = threading.Event()  # a test that holds the worker clears it
+        self.gate.set()
+
+    async def hold(self, asked):
+        """Holds the worker with one request until the gate is set; returns the request."""
+        self.gate.clear()
+        first = asyncio.ensure_future(asked)
+        while not self.together:
+            await asyncio.sleep(0.001)
+        return first
 
     def run(self, arrays):
         x = arrays["x"]
         self.together += 1
         self.most_together = max(self.most_together, self.together)
+        assert self.gate.wait(PATIENCE)
         time.sleep(self.seconds)
         self.together -= 1
         self.calls += 1
@@ -60,14 +72,14 @@ def batcher(**changes):
     return Batcher(observe=lambda *_: None, **{**settings, **changes})
 
 
-async def ask(queue, signature, value, *, rows=1, width=1, pixels=0, seconds=10.0, model=None):
+async def ask(queue, signature, value, *, rows=1, width=1, pixels=0, seconds=PATIENCE, model=None):
     x = np.full((rows, width), value, np.float32)
     deadline = time.monotonic() + seconds
     return await queue.run(model or Model(), signature, {"x": x}, rows, pixels, deadline)
 
 
 def run(coroutine):
-    return asyncio.run(asyncio.wait_for(coroutine, 30))
+    return asyncio.run(asyncio.wait_for(coroutine, PATIENCE))
 
 
 def test_every_reply_belongs_to_its_request():
@@ -94,10 +106,12 @@ def test_every_reply_belongs_to_its_request():
 
 def test_a_batch_starts_as_soon_as_a_worker_is_free_and_takes_what_waits():
     async def main():
-        queue, signature = batcher(), Doubling(0.05)
-        first = asyncio.ensure_future(ask(queue, signature, 1))
-        await asyncio.sleep(0.01)
+        queue, signature = batcher(), Doubling()
+        first = await signature.hold(ask(queue, signature, 1))
         rest = [asyncio.ensure_future(ask(queue, signature, n)) for n in range(20)]
+        while queue.waiting < 20:
+            await asyncio.sleep(0.001)
+        signature.gate.set()
         await asyncio.gather(first, *rest)
         await queue.close()
         assert signature.sizes == [1, 8, 8, 4]
@@ -109,7 +123,7 @@ def test_a_large_request_goes_in_parts():
     async def main():
         queue, signature = batcher(), Doubling()
         x = np.arange(20, dtype=np.float32).reshape(20, 1)
-        answer = await queue.run(Model(), signature, {"x": x}, 20, 0, time.monotonic() + 9)
+        answer = await queue.run(Model(), signature, {"x": x}, 20, 0, time.monotonic() + PATIENCE)
         np.testing.assert_array_equal(answer["y"], 2 * x)
         await queue.close()
         assert signature.sizes == [8, 8, 4]
@@ -137,9 +151,8 @@ def test_a_poisonous_request_leaves_its_batch_mates_alone():
 
 def test_requests_whose_client_left_or_whose_time_is_up_do_not_run():
     async def main():
-        queue, signature, model = batcher(), Doubling(0.1), Model()
-        running = asyncio.ensure_future(ask(queue, signature, 1, model=model))
-        await asyncio.sleep(0.02)
+        queue, signature, model = batcher(), Doubling(), Model()
+        running = await signature.hold(ask(queue, signature, 1, model=model))
         left = asyncio.ensure_future(ask(queue, signature, 2, model=model))
         late = asyncio.ensure_future(ask(queue, signature, 3, seconds=0.03, model=model))
         stays = asyncio.ensure_future(ask(queue, signature, 4, model=model))
@@ -149,6 +162,7 @@ def test_requests_whose_client_left_or_whose_time_is_up_do_not_run():
             await late
         assert caught.value.http == 504
         assert not running.done()  # it did not wait for the batch
+        signature.gate.set()
         await asyncio.gather(running, stays)
         await queue.close()
         assert signature.sizes == [1, 1]
@@ -209,16 +223,17 @@ def test_a_large_request_whose_rows_are_not_examples_stays_whole():
 
 def test_health_sees_a_stuck_and_a_dead_worker():
     async def main():
-        queue, signature = batcher(), Doubling(0.3)
-        assert queue.healthy(0.1)
-        running = asyncio.ensure_future(ask(queue, signature, 1))
-        await asyncio.sleep(0.2)
-        assert not queue.healthy(0.1)
-        assert queue.healthy(10)
+        queue, signature = batcher(), Doubling()
+        assert queue.healthy(PATIENCE)
+        running = await signature.hold(ask(queue, signature, 1))
+        while queue.healthy(0.1):
+            await asyncio.sleep(0.01)
+        assert queue.healthy(PATIENCE)
+        signature.gate.set()
         await running
         assert queue.healthy(0.1)
         await queue.close()
-        assert not queue.healthy(10)
+        assert not queue.healthy(PATIENCE)
 
     run(main())
 

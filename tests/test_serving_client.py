@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE
 
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 
@@ -333,7 +334,7 @@ def test_example(number, server, tmp_path):
     file = tmp_path / {"sh": "a.sh", "python": "a.py", "js": "a.mjs"}[language]
     file.write_text(code)
     done = subprocess.run(
-        [program, file], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [program, file], cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     label, *chance = done.stdout.split()

@@ -1,11 +1,10 @@
 """gRPC, through the stubs of tensorflow-serving-api: the cases of upstream's server tests."""
 
-import time
-
 import grpc
 import numpy as np
 import pytest
 from google.protobuf import text_format
+from patience import PATIENCE
 from serving_fakes import models_folder, serving
 
 KEY = "a-key-of-sixteen-characters"
@@ -35,7 +34,7 @@ def call(channel):
     prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
     model = model_service_pb2_grpc.ModelServiceStub(channel)
 
-    def make(method, request, key=KEY, timeout=20):
+    def make(method, request, key=KEY, timeout=PATIENCE):
         stub = prediction if hasattr(prediction, method) else model
         metadata = [("x-api-key", key)] if key else []
         return getattr(stub, method)(request, timeout=timeout, metadata=metadata)
@@ -301,13 +300,13 @@ def test_health_needs_no_key(channel):
 
     stub = health_pb2_grpc.HealthStub(channel)
     for service in ("", "tensorflow.serving.PredictionService"):
-        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+        answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=PATIENCE)
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    watched = stub.Watch(health_pb2.HealthCheckRequest(), timeout=20)
+    watched = stub.Watch(health_pb2.HealthCheckRequest(), timeout=PATIENCE)
     assert next(watched).status == health_pb2.HealthCheckResponse.SERVING
     watched.cancel()
     with pytest.raises(grpc.RpcError) as caught:
-        stub.Check(health_pb2.HealthCheckRequest(service="other"), timeout=20)
+        stub.Check(health_pb2.HealthCheckRequest(service="other"), timeout=PATIENCE)
     assert caught.value.code() == grpc.StatusCode.NOT_FOUND
 
 
@@ -339,8 +338,6 @@ def test_cors_when_asked_for(server):
 
 def test_both_ports_answer_at_once(call, server):
     request = predict_request('model_spec { name: "half" }', x=np.float32([2.0]))
-    began = time.monotonic()
     for _ in range(20):
         assert call("Predict", request).outputs["y"].float_val[0] == 3.0
         assert server.predict("half", {"instances": [2.0]}) == (200, {"predictions": [3.0]})
-    assert time.monotonic() - began < 20

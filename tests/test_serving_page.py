@@ -9,6 +9,7 @@ import subprocess
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -21,6 +22,7 @@ from serving_page_fakes import DIGITS, models_folder
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu"]
+expect.set_options(timeout=PATIENCE * 1000)
 MIDDLE = re.compile("^[45]$")
 """The answer to a line in the middle, between two tenths."""
 
@@ -51,6 +53,7 @@ def visit(browser, server):
 
     def open_page(model="mnist", version="", state="ready", script="", **settings):
         context = browser.new_context(**{"viewport": {"width": 1200, "height": 900}, **settings})
+        context.set_default_timeout(PATIENCE * 1000)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(str(error)))
@@ -233,7 +236,7 @@ def test_the_line_for_curl_works(visit, model):
     shown = page.locator("#bars .best .value").inner_text()
     line = page.locator("#curl").inner_text()
     assert len(line) < 4000
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=PATIENCE)
     [answer] = json.loads(done.stdout)["predictions"]
     assert answer["labels"] == page.locator("#label").inner_text()
     assert 100 * max(answer["probabilities"]) == pytest.approx(float(shown[:-2]), abs=0.06)
@@ -263,7 +266,7 @@ def test_a_picture_becomes_the_same_pixels_here_and_in_the_model(visit, tmp_path
     assert page.locator("#bars .value").all_inner_texts() == here
     monkeypatch.chdir(tmp_path)
     line = page.locator("#curl").inner_text()
-    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=PATIENCE)
     assert json.loads(done.stdout)["predictions"][0]["labels"] == page.inner_text("#label")
     line_at(page, 0.9)  # over the picture: the file does not have it
     expect(page.locator("#send")).to_have_value("pixels")
@@ -317,6 +320,7 @@ def test_only_the_last_answer_counts(visit):
     page = visit(script=HOLD)
     page.uncheck("#centre")
     draw(page, (0.15, 0.1), (0.15, 0.4), (0.15, 0.6), (0.15, 0.9))
+    page.wait_for_function("held.length > 0")
     page.wait_for_timeout(100)
     assert page.evaluate("held.length") == 1  # one at a time
     page.evaluate("hold = false")

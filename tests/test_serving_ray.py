@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 
 import pytest
+from patience import PATIENCE
 
 pytest.importorskip("ray", reason="the extra `ray` is not installed; `test` does not bring it")
 pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
@@ -41,14 +42,14 @@ def url(tmp_path_factory):
     assert f"2 replicas, REST and a page at http://127.0.0.1:{port}\n" in "".join(told)
     yield f"http://127.0.0.1:{port}"
     process.send_signal(signal.SIGTERM)
-    rest = process.communicate(timeout=60)[0]
+    rest = process.communicate(timeout=PATIENCE)[0]
     assert (process.returncode, rest) == (0, "")
 
 
 def ask(url, body=None):
     data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(url, data, timeout=30) as reply:
+        with urllib.request.urlopen(url, data, timeout=PATIENCE) as reply:
             return reply.status, reply.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -74,7 +75,7 @@ def test_both_replicas_answer(url):
     for _ in range(15):
         ask(f"{url}/v1/models/echo:predict", {"signature_name": "one", "inputs": 1})
     shares = set()
-    end = time.monotonic() + 20
+    end = time.monotonic() + PATIENCE
     while len(shares) < 2 and time.monotonic() < end:
         # Each replica counts for itself.
         found = count.search(ask(f"{url}/monitoring/prometheus/metrics")[1])

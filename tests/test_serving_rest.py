@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import PATIENCE
 from serving_fakes import TYPES, models_folder, serving
 
 from kerasdl.serving import openapi
@@ -459,7 +460,7 @@ def test_broken_requests_never_end_in_a_server_error(server, model, method, body
 
 
 def test_a_request_head_is_limited(server):
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as plain:
         plain.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n")
         answer = b""
         try:

@@ -15,6 +15,7 @@ import httpx
 import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from patience import PATIENCE
 from serving_fakes import Server, models_folder, serving
 
 from kerasdl.serving import __main__ as command
@@ -62,7 +63,7 @@ class Clients:
             thread.start()
 
     def _ask(self):
-        with httpx.Client(timeout=30) as client:
+        with httpx.Client(timeout=PATIENCE) as client:
             while True:
                 try:
                     answer = client.post(self.url, json=SLOW)
@@ -75,22 +76,22 @@ class Clients:
 
     def join(self):
         for thread in self.threads:
-            thread.join(60)
+            thread.join(PATIENCE)
 
 
 def test_sigterm_in_full_flight_drops_nothing(folder):
-    server = Server(folder, "--drain-seconds", 0.5)
+    server = Server(folder, "--drain-seconds", 3)
     try:
         clients = Clients(server, 8)
         server.until(lambda: len(clients.answers) > 20)
         server.signal(signal.SIGTERM)
-        time.sleep(0.2)
         # It still answers, but says that nothing should be sent any more.
-        ready = httpx.get(f"http://127.0.0.1:{server.port}/readyz")
-        assert (ready.status_code, ready.json()["status"]) == (503, "stopping")
+        url = f"http://127.0.0.1:{server.port}/readyz"
+        ready = server.until(lambda: (answer := httpx.get(url)).status_code == 503 and answer)
+        assert ready.json()["status"] == "stopping"
         assert ready.headers["connection"] == "close"
         clients.join()
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
     finally:
         server.stop()
     assert clients.lost == []
@@ -111,13 +112,12 @@ def test_a_second_server_cannot_have_the_port_and_tls_works(folder, certificate,
         credentials = grpc.ssl_channel_credentials(certificate[1].read_bytes())
         with grpc.secure_channel(server.grpc, credentials) as channel:
             answer = health_pb2_grpc.HealthStub(channel).Check(
-                health_pb2.HealthCheckRequest(), timeout=20
+                health_pb2.HealthCheckRequest(), timeout=PATIENCE
             )
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
         refuse_a_third(server, url, context)
         # A client that leaves is noticed: what it asked for is given up.
-        leave(server, context)
-        server.until(lambda: cancelled(server) >= 1)
+        server.until(lambda: leave(server, context) or cancelled(server) >= 1)
         assert server.predict("rows", {"instances": [[3.0]]})[0] == 200
     assert server.process.returncode == 0
 
@@ -128,7 +128,7 @@ def refuse_a_third(server, url, context):
     answers = []
 
     def ask():
-        answers.append(httpx.post(url, json=slow, verify=context, timeout=60).status_code)
+        answers.append(httpx.post(url, json=slow, verify=context, timeout=PATIENCE).status_code)
 
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
@@ -149,7 +149,7 @@ def leave(server, context):
     head = (
         f"POST /v1/models/rows:predict HTTP/1.1\r\nhost: x\r\ncontent-length: {len(body)}\r\n\r\n"
     )
-    plain = socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    plain = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE)
     with context.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
         connection.sendall(head.encode() + body)
         time.sleep(0.01)

@@ -150,10 +150,10 @@ def test_json_that_would_fill_the_memory_is_refused_unparsed():
 def test_what_is_wrong_with_a_large_request_is_not_searched_for():
     for values in (b"1.5," * 10**6 + b'"x"', b"[1]," * 10**5 + b"[1,2]", b"true," * 10**5 + b"1"):
         body = b'{"instances":[' + values + b"]}"
-        began = time.perf_counter()
+        began = time.thread_time()  # a busy machine does not count
         with pytest.raises(Failure, match="are not a regular array"):
             read(body, specs("float"))
-        assert time.perf_counter() - began < 5
+        assert time.thread_time() - began < 5
 
 
 def test_large_requests_of_every_kind_take_the_fast_way():

@@ -34,7 +34,9 @@ def test_a_training_among_others_is_the_training_alone():
     for i, one in enumerate(both):
         alone = descend(given, [one], steps=9, batch_size=16, seed=1)
         np.testing.assert_allclose(together.weights[:, i], alone.weights[:, 0], atol=1e-14)
-        np.testing.assert_array_equal(together.accuracy[:, i], alone.accuracy[:, 0])
+        # One image on the boundary may be on either side of it.
+        share = 1.5 / len(given.train[1])
+        np.testing.assert_allclose(together.accuracy[:, i], alone.accuracy[:, 0], atol=share)
 
 
 def test_accuracy_is_that_of_the_weights():

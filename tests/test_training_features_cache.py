@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from patience import PATIENCE
 
 from kerasdl.training.features import cache as module
 from kerasdl.training.features import entry
@@ -322,11 +323,11 @@ def test_two_processes_compute_once(tmp_path):
     ]
     for worker in workers:
         worker.start()
-    found = [results.get(timeout=30)]
+    found = [results.get(timeout=PATIENCE)]
     while sum(what == "has" for what, _ in found) < 2:
-        found.append(results.get(timeout=30))
+        found.append(results.get(timeout=PATIENCE))
     for worker in workers:
-        worker.join(30)
+        worker.join(PATIENCE)
     assert sum(what == "computes" for what, _ in found) == 1
     assert {value for what, value in found if what == "has"} == {float(ROWS.sum())}
     assert [path.suffix for path in tmp_path.iterdir()] == [entry.SUFFIX]
@@ -336,7 +337,7 @@ def compute_and_hang(folder, ready):
     def compute(first):
         yield ROWS[:8]
         ready.set()
-        time.sleep(60)
+        time.sleep(PATIENCE)
 
     FeatureCache(folder).get(KEY, "float32", ROWS.shape, compute)
 
@@ -346,9 +347,9 @@ def test_a_killed_process_leaves_its_rows_to_the_next(tmp_path):
     ready = context.Event()
     worker = context.Process(target=compute_and_hang, args=(tmp_path, ready))
     worker.start()
-    assert ready.wait(30)
+    assert ready.wait(PATIENCE)
     worker.kill()
-    worker.join(30)
+    worker.join(PATIENCE)
     source = Source()
     np.testing.assert_array_equal(get(FeatureCache(tmp_path), source), ROWS)
     assert source.begun == [8]
@@ -362,7 +363,7 @@ def test_threads_wait_for_each_other_too(cache):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert source.begun == [0]
     assert found == [ROWS.sum()] * 4
 

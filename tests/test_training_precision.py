@@ -30,6 +30,16 @@ def test_a_gpu_since_ampere_has_bfloat16(on, depthwise):
     assert precision.resolve("auto", depthwise=depthwise) == "float32"
 
 
+def test_without_onednn_a_cpu_has_no_bfloat16(on, monkeypatch, tmp_path):
+    on(None)
+    info = tmp_path / "cpuinfo"
+    info.write_text("flags : avx512f avx512_bf16 amx_bf16")
+    monkeypatch.setattr(precision, "open", lambda *_, **__: info.open(), raising=False)
+    for switch, expected in (("1", "mixed_bfloat16"), ("0", "float32"), ("false", "float32")):
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
+        assert precision.resolve("auto") == expected
+
+
 def test_a_frozen_base_that_loses_by_bfloat16_has_float32_on_every_device(on):
     on((9, 0))
     plan = make_plan(*ARMS)

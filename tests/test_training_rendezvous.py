@@ -3,9 +3,9 @@
 import contextlib
 import socket
 import threading
-import time
 
 import pytest
+from patience import wait_until
 
 from kerasdl.training import rendezvous
 from kerasdl.training.cluster import Cluster
@@ -17,14 +17,13 @@ def test_who_sends_without_end_costs_no_more_than_the_time_given():
 
     def flood():
         with contextlib.suppress(OSError):
-            there.sendall(b"x" * 2 * rendezvous.LIMIT)
+            while True:
+                there.sendall(b"x" * 1000)
 
     sender = threading.Thread(target=flood)
     sender.start()
-    started = time.monotonic()
     with here, there:
         assert rendezvous._read(here, 0.3) is None
-        assert time.monotonic() - started < 5.0
         here.shutdown(socket.SHUT_RDWR)
         sender.join()
 
@@ -36,7 +35,5 @@ def test_a_worker_that_talks_nonsense_is_lost(line):
         workers = Workers(Cluster(("a:1", "b:1"), 0), {1: here})
         there.sendall(line)
         with pytest.raises(ConnectionError, match=r"worker 1 \(b:1\) is gone"):
-            for _ in range(100):
-                workers.check()
-                time.sleep(0.05)
+            wait_until(workers.check)
         workers.close()

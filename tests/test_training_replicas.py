@@ -4,6 +4,7 @@ import json
 import textwrap
 
 import pytest
+from patience import PATIENCE
 
 # One process for all cases: starting TensorFlow takes longer than they do.
 PROGRAM = """
@@ -138,7 +139,7 @@ def results(tmp_path_factory):
         env=os.environ,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from patience import PATIENCE
 
 from kerasdl.training.cluster import find_cluster
 from kerasdl.training.settings import Training
@@ -115,7 +116,7 @@ def run_cases(strategy, folder, *, writes, interrupt=False):
 
 
 def main(addresses, rank, out):
-    with joined(find_cluster("multiworker", addresses, int(rank), {}), {}, 120) as workers:
+    with joined(find_cluster("multiworker", addresses, int(rank), {}), {}, PATIENCE) as workers:
         from kerasdl.training.strategy import describe, make_strategy
 
         strategy = make_strategy("multiworker", workers=workers)
