@@ -68,5 +68,17 @@ def describe() -> str:
 
     if not _pywrap_util_port.IsMklEnabled():
         return EIGEN
-    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA")
+    limit = _limit()
     return f"{ONEDNN} ({limit})" if limit else ONEDNN
+
+
+def may_use_bfloat16() -> bool:
+    """Returns whether kernels that multiply bfloat16 in hardware run, where the processor can."""
+    limit = _limit().upper()
+    allowed = not limit or any(name in limit for name in ("BF16", "FP16", "AMX", "DEFAULT"))
+    return allowed and describe() != EIGEN
+
+
+def _limit() -> str:
+    """Returns the instructions that the user limited oneDNN to; "" for no limit."""
+    return os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or ""

@@ -4,10 +4,14 @@ import gc
 import os
 import sys
 
+from kerasdl import kernels
+
 # Nothing of what the imports make is garbage; the fixture `swept` begins to collect.
 gc.disable()
 # Before the first import of TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# What users have: oneDNN's kernels, unless the variable says otherwise.
+kernels.choose()
 # Processes that share the tests divide the cores, and the children that they start inherit it:
 # threads that wait for each other's cores take processor time, too.
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -4,6 +4,7 @@ import keras
 import pytest
 from arms_fakes import make_plan
 
+from kerasdl import kernels
 from kerasdl.studies.building import precision_of
 from kerasdl.training import precision
 from kerasdl.training.features.entry import dtype_of
@@ -35,8 +36,15 @@ def test_without_onednn_a_cpu_has_no_bfloat16(on, monkeypatch, tmp_path):
     info = tmp_path / "cpuinfo"
     info.write_text("flags : avx512f avx512_bf16 amx_bf16")
     monkeypatch.setattr(precision, "open", lambda *_, **__: info.open(), raising=False)
-    for switch, expected in (("1", "mixed_bfloat16"), ("0", "float32"), ("false", "float32")):
-        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", switch)
+    monkeypatch.delenv("DNNL_MAX_CPU_ISA", raising=False)
+    for found, limit, expected in (
+        (kernels.ONEDNN, "", "mixed_bfloat16"),
+        (kernels.ONEDNN, "AVX512_CORE_AMX", "mixed_bfloat16"),
+        (kernels.ONEDNN, "AVX512_CORE", "float32"),
+        (kernels.EIGEN, "", "float32"),
+    ):
+        monkeypatch.setattr(kernels, "describe", lambda found=found: found)
+        monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
         assert precision.resolve("auto") == expected
 
 

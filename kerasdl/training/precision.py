@@ -1,11 +1,11 @@
 """The number format of a training: float32, or 16 bits where that is faster here."""
 
 import contextlib
-import os
 from collections.abc import Iterator
 
 import keras
 
+from kerasdl import kernels
 from kerasdl.training.settings import Precision
 
 
@@ -52,8 +52,8 @@ def _has_bfloat16(depthwise: bool) -> bool:
     if capability is not None:
         return capability >= (8, 0)
     # On a CPU, XLA, which is all that JAX has, gains nothing by bfloat16, and TensorFlow's own
-    # kernels lose: those that use the hardware are oneDNN's, which can be switched off.
-    if depthwise or jax or os.environ.get("TF_ENABLE_ONEDNN_OPTS", "").lower() in ("0", "false"):
+    # kernels lose: those that use the hardware are oneDNN's, if they may.
+    if depthwise or jax or not kernels.may_use_bfloat16():
         return False
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
