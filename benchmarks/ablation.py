@@ -10,20 +10,25 @@ import argparse
 import statistics
 import time
 
-import keras
 import msgspec
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasdl.apps.cifar10 import TRAINING
-from kerasdl.datasets.load import load
-from kerasdl.datasets.splits import split
-from kerasdl.models import registry, whitening
-from kerasdl.models.smallnet import Dirac
-from kerasdl.training.compiling import compile_model
-from kerasdl.training.engine import Engine
-from kerasdl.training.precision import policy
+from kerasdl.training.environment import start_keras
+
+start_keras()
+
+import keras  # noqa: E402
+
+from kerasdl.apps.cifar10 import TRAINING  # noqa: E402
+from kerasdl.datasets.load import load  # noqa: E402
+from kerasdl.datasets.splits import split  # noqa: E402
+from kerasdl.models import registry, whitening  # noqa: E402
+from kerasdl.models.smallnet import Dirac  # noqa: E402
+from kerasdl.training.compiling import compile_model  # noqa: E402
+from kerasdl.training.engine import Engine  # noqa: E402
+from kerasdl.training.precision import policy  # noqa: E402
 
 
 def no_dirac(model):

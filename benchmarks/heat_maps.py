@@ -10,17 +10,22 @@ when the coldest are. All differences in points of probability, mean over test i
 import argparse
 from pathlib import Path
 
-import keras
 import numpy as np
 from rich.console import Console
 from scipy.ndimage import gaussian_filter
 
-from kerasdl import recipe, record
-from kerasdl.evaluation.predictions import softmax
-from kerasdl.models import saved
-from kerasdl.studies.data import divide, load_whole
-from kerasdl.studies.plan import Data
-from kerasdl.training import gradcam
+from kerasdl.training.environment import start_keras
+
+start_keras()
+
+import keras  # noqa: E402
+
+from kerasdl import recipe, record  # noqa: E402
+from kerasdl.evaluation.predictions import softmax  # noqa: E402
+from kerasdl.models import saved  # noqa: E402
+from kerasdl.studies.data import divide, load_whole  # noqa: E402
+from kerasdl.studies.plan import Data  # noqa: E402
+from kerasdl.training import gradcam  # noqa: E402
 
 COUNT, PART, BLUR = 500, 0.1, 6.0
 

@@ -32,8 +32,9 @@ the loss is their mean size. "Processor s" are all threads of a training togethe
 machine, where threads wait for each other by spinning, look at it first.
 
 `--as-kind-b` limits oneDNN and MKL of all arms to what a processor without VNNI, BF16 and AMX
-has. TensorFlow still decides by the real processor whether it uses oneDNN at all;
-TF_ENABLE_ONEDNN_OPTS reaches it as it is set.
+has. Whether TensorFlow uses oneDNN at all is kerasdl's rule (kerasdl/kernels.py), which for
+perceptrons alone leaves it to TensorFlow, and so to the real processor: there
+TF_ENABLE_ONEDNN_OPTS=0 makes it what such a processor has.
 """
 
 import argparse
@@ -46,9 +47,6 @@ import sys
 import tempfile
 from importlib import metadata
 from pathlib import Path
-
-# PyTorch imports the standard library's `profile`, and this folder has one, too.
-sys.path.append(sys.path.pop(0))
 
 import arms
 from peers_cases import CASES, Job, Outcome

@@ -1,5 +1,7 @@
 """The Keras side of `peers.py`: `Model.fit`, kerasdl's engine, its packing and its feature pass."""
 
+import json
+import sys
 import time
 
 import numpy as np
@@ -7,7 +9,9 @@ from peers_cases import CASES, CLASSES, WIDTHS, Case, Job, Outcome, Stopwatch, d
 
 from kerasdl.training.environment import start_keras
 
-start_keras()
+# The child's job: perceptrons alone have the kernels that kerasdl gives them.
+CASE = json.loads(sys.argv[-1])["case"]
+start_keras(convolutions=not CASE.startswith(("mlp", "widths")))
 
 import keras  # noqa: E402
 

@@ -15,9 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import numpy as np
 import serving_traffic as traffic
@@ -25,6 +22,11 @@ from arms import interleave
 from rich.console import Console
 from rich.table import Table
 from serving_fakes import Server
+
+from kerasdl.training.environment import start_keras
+
+start_keras()
+
 
 PATH = "/v1/models/mlp:predict"
 

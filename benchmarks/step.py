@@ -13,21 +13,26 @@ import statistics
 import time
 
 import arms
-import keras
 import msgspec
 import numpy as np
-import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
-from kerasdl.datasets.dataset import Examples
-from kerasdl.models import costs, registry
-from kerasdl.training import augment
-from kerasdl.training.compiling import compile_model
-from kerasdl.training.engine import Engine
-from kerasdl.training.kernels import fused_kernels
-from kerasdl.training.precision import policy, resolve
-from kerasdl.training.settings import Training
+from kerasdl.training.environment import start_keras
+
+start_keras()
+
+import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from kerasdl.datasets.dataset import Examples  # noqa: E402
+from kerasdl.models import costs, registry  # noqa: E402
+from kerasdl.training import augment  # noqa: E402
+from kerasdl.training.compiling import compile_model  # noqa: E402
+from kerasdl.training.engine import Engine  # noqa: E402
+from kerasdl.training.kernels import fused_kernels  # noqa: E402
+from kerasdl.training.precision import policy, resolve  # noqa: E402
+from kerasdl.training.settings import Training  # noqa: E402
 
 # Name: (network, its settings, shape, batch size, training)
 CASES = {
