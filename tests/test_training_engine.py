@@ -94,6 +94,17 @@ def test_callbacks_and_history_are_those_of_fit(examples):
     assert history.epoch == [0, 1]
 
 
+def test_many_trainings_warn_of_no_retracing(examples, monkeypatch):
+    from tensorflow.python.eager.polymorphic_function import polymorphic_function
+
+    told = []
+    monkeypatch.setattr(polymorphic_function.logging, "warning", lambda *a: told.append(a))
+    data, once = examples(8), Training(epochs=1, batch_size=8)
+    for seed in range(6):  # of five, TensorFlow says nothing yet
+        trained(data, once, seed, validation=data)
+    assert told == []
+
+
 def test_early_stopping_stops(examples):
     stop = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1e9)
     _, _, history = trained(examples(32), Training(epochs=10, batch_size=16), callbacks=[stop])
