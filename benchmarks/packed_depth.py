@@ -29,7 +29,7 @@ import numpy as np
 
 from kerasdl.training.environment import start_keras
 
-start_keras()
+start_keras(convolutions=False)
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402

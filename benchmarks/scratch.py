@@ -19,7 +19,7 @@ from rich.console import Console
 
 from kerasdl.training.environment import start_keras
 
-start_keras()
+start_keras(convolutions=False)
 
 import keras  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402

@@ -25,7 +25,7 @@ from rich.console import Console
 
 from kerasdl.training.environment import start_keras
 
-start_keras()
+start_keras(convolutions=False)
 
 import keras  # noqa: E402
 import keras_tuner  # noqa: E402

@@ -31,7 +31,7 @@ def child(arm, trials):
     """Runs one arm and prints the resident size after each trial as JSON."""
     from kerasdl.training.environment import start_keras
 
-    start_keras()
+    start_keras(convolutions=False)
     import keras
     import keras_tuner
     import numpy as np
