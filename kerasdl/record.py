@@ -22,8 +22,7 @@ class Environment(Struct, frozen=True):
     """Where a run happened. `precision` is the Keras dtype policy asked for.
 
     `tensorflow` and `jax` are versions; null for the one that did not train. `kernels` are
-    "oneDNN" or "Eigen", whose roundings differ; null on JAX and in records before there was a
-    choice.
+    "oneDNN" or "Eigen"; null on JAX and in records before there was a choice.
     """
 
     kerasdl: str
@@ -44,8 +43,7 @@ class DatasetInfo(Struct, frozen=True):
     """The data of a run. Counts are examples; `partial` is e.g. "4434 of 73257".
 
     `partial_test` is the same for the test part; `portion` says that the user
-    chose to train on fewer images, e.g. "trained on 200 of 4434"; `notes` are sentences that a
-    reader of the figures should know, e.g. that test images occur in training.
+    chose to train on fewer images, e.g. "trained on 200 of 4434"; `notes` are for readers.
     """
 
     name: str
@@ -189,8 +187,7 @@ class Reported(Struct, frozen=True):
 class Record(Struct, frozen=True, kw_only=True):
     """A run folder's results.json; `sections` are what the app says of the figures.
 
-    `predicted_seconds` is how long the whole run was forecast to take before it, null where that
-    was too short to be measured; `seconds` how long it took, all of its starts together.
+    `predicted_seconds` was the forecast, null for short runs; `seconds` of all starts together.
     """
 
     schema: Literal[1] = 1
@@ -213,8 +210,7 @@ class Record(Struct, frozen=True, kw_only=True):
 class Findings(Struct, frozen=True, kw_only=True):
     """The results.json of an experiment that is no comparison of networks.
 
-    `dataset` is null where there are no images; `sections` hold all results;
-    `predicted_seconds` is as in `Record`.
+    `dataset` is null where there are no images; `sections` hold all results.
     """
 
     schema: Literal[1] = 1
@@ -256,9 +252,7 @@ RecordT = TypeVar("RecordT", Record, Findings)
 
 
 def write(record: Record | Findings, path: str | os.PathLike[str]) -> None:
-    """Writes results.json atomically, indented, keys in the order of the schema.
-
-    NumPy numbers and arrays are written as JSON's.
+    """Writes results.json atomically, indented, in the schema's order; NumPy's numbers as JSON's.
 
     Args:
         record: What to write.

@@ -7,11 +7,11 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from patience import hear_ctrl_c, wait_until
 from PIL import Image
 from rich.console import Console
 
@@ -167,6 +167,7 @@ def start(path, *arguments, cwd=None):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
 
 
@@ -224,10 +225,7 @@ def test_an_interrupted_reading_leaves_nothing_behind(tmp_path, number):
     if number == signal.SIGINT:
         assert output.endswith("interrupted\n")
         assert process.returncode == 0
-    deadline = time.monotonic() + 5
-    while left := [worker for worker in workers if is_running(worker)]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.02)
+    wait_until(lambda: not any(map(is_running, workers)))
     if shared.exists():
         assert set(shared.iterdir()) <= before
 
