@@ -4,6 +4,8 @@ import gc
 import os
 import sys
 
+# Nothing of what the imports make is garbage; see pytest_collection_finish.
+gc.disable()
 # Before the first import of TensorFlow.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # Processes that share the tests divide the cores, and the children that they start inherit it:
@@ -35,6 +37,7 @@ def pytest_collection_finish(session):
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 10, 10)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -69,6 +72,25 @@ def examples():
 
 
 @pytest.fixture
+def few_synthetic(monkeypatch):
+    """The synthetic set in 300 and 50 images: 14 000 take seconds to render and to answer."""
+    from kerasdl.datasets import load
+
+    original, few = load.load, {"synthetic_train": 300, "synthetic_test": 50}
+    monkeypatch.setattr(load, "load", lambda *a, **k: original(*a, **{**few, **k}))
+
+
+@pytest.fixture
+def without_figures(monkeypatch):
+    """Reports without pictures, for tests that look at none: a third of a small run is drawing."""
+    from kerasdl.reporting import report
+    from kerasdl.studies import explaining
+
+    monkeypatch.setattr(report, "illustrate", lambda *arguments: [])
+    monkeypatch.setattr(explaining, "draw", lambda *arguments: None)
+
+
+@pytest.fixture
 def without_module(tmp_path):
     """Makes a folder for PYTHONPATH that hides an installed module from a child process."""
 
@@ -82,7 +104,7 @@ def without_module(tmp_path):
     return hide
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_python():
     """Runs `python ARGS` in a child process and returns it with its output as text."""
     import subprocess

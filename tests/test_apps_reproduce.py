@@ -55,6 +55,7 @@ def comparison(folder):
     return msgspec.json.decode(content, type=Reproduction)
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_record_is_reproduced_to_the_bit(finished, tmp_path, capsys):
     out = tmp_path / "again"
     assert run(reproduce, finished, "--out", out) == 0
@@ -72,6 +73,7 @@ def test_a_record_is_reproduced_to_the_bit(finished, tmp_path, capsys):
     assert len(record.read(out / "results.json").runs) == 4
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_part_is_a_recipe_of_its_own(finished, tmp_path, capsys):
     out = tmp_path / "again"
     assert run(reproduce, finished, "--models", "lenet5", "--seeds", 1, "--out", out) == 0
@@ -114,6 +116,7 @@ def test_a_first_look_sees_another_training(altered, finished, tmp_path, capsys)
     assert comparison(tmp_path / "again").verdict == "not reproduced"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_figure_outside_its_interval_exits_with_1(altered, finished, tmp_path, capsys):
     runs = [
         msgspec.structs.replace(
@@ -129,6 +132,7 @@ def test_a_figure_outside_its_interval_exits_with_1(altered, finished, tmp_path,
     )
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_another_machine_and_an_older_recipe_are_said(altered, finished, tmp_path, capsys):
     result = record.read(finished / "results.json")
     environment = msgspec.structs.replace(result.environment, keras="3.0.0", cores=64)
@@ -206,6 +210,7 @@ def test_a_recipe_that_is_not_the_records_is_refused(altered, tmp_path, capsys):
     assert "training.lenet5.epochs: 12 -> 13" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_record_of_several_workers_is_reproduced_in_one_process(
     altered, finished, tmp_path, capsys, monkeypatch
 ):
