@@ -71,13 +71,15 @@ def examples():
     return make
 
 
-@pytest.fixture
-def few_synthetic(monkeypatch):
-    """The synthetic set in 300 and 50 images: 14 000 take seconds to render and to answer."""
+@pytest.fixture(scope="module")
+def few_synthetic():
+    """The synthetic set in 400 and 50 images: 14 000 take seconds to render and to answer."""
     from kerasdl.datasets import load
 
-    original, few = load.load, {"synthetic_train": 300, "synthetic_test": 50}
-    monkeypatch.setattr(load, "load", lambda *a, **k: original(*a, **{**few, **k}))
+    original, few = load.load, {"synthetic_train": 400, "synthetic_test": 50}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "load", lambda *a, **k: original(*a, **{**few, **k}))
+        yield
 
 
 @pytest.fixture

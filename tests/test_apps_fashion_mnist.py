@@ -14,7 +14,7 @@ SCRATCH += ["--units", "12,8", "--short-size", "100", "--short-epochs", "1", "--
 
 
 @pytest.fixture(scope="module")
-def scratch(tmp_path_factory):
+def scratch(few_synthetic, tmp_path_factory):
     out = tmp_path_factory.mktemp("fashion") / "scratch"
     assert (
         fashion_mnist.main([*SCRATCH, "--seeds", "2", "--learning-rate", "0.01", "--out", str(out)])

@@ -10,7 +10,7 @@ TINY = ["--epochs", "1", "--train-size", "120", "--precision", "float32"]
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(few_synthetic, tmp_path_factory):
     out = tmp_path_factory.mktemp("mnist") / "run"
     arguments = ["--dataset", "synthetic_gray", "--classes", "0,1,2", *TINY, "--out", str(out)]
     settings = ["--models", "mlp1,mlp", "--width", "9", "--units", "8,7", "--activation", "tanh"]
@@ -42,6 +42,7 @@ def test_figures_of_other_reports_stand_beside_the_whole_data_set_only(finished)
     assert record.read(finished / "results.json").reported == []
 
 
+@pytest.mark.usefixtures("few_synthetic")
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

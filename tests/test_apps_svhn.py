@@ -271,7 +271,7 @@ def test_without_data_and_network_the_run_is_synthetic_and_says_so(tmp_path, mon
 def test_a_portion_is_said_beside_the_figures(finished, tmp_path):
     out = tmp_path / "run"
     assert run(svhn, "--dataset", "synthetic", "--models", "lenet5", *TINY, "--out", out) == 0
-    assert "trained on 200 of 300" in (out / "README.md").read_text()
+    assert "trained on 200 of 400" in (out / "README.md").read_text()
 
 
 @pytest.mark.usefixtures("few_synthetic", "without_figures")

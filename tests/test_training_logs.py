@@ -342,7 +342,7 @@ def test_a_missing_package_is_said_before_anything_is_done(tmp_path, capsys, mon
     assert not out.exists()
 
 
-def test_an_app_logs_what_it_trains_and_a_new_report_changes_nothing(tmp_path):
+def test_an_app_logs_what_it_trains_and_a_new_report_changes_nothing(few_synthetic, tmp_path):
     out = tmp_path / "run"
     arguments = ["--dataset", "synthetic", "--models", "lenet5", "--epochs", "2"]
     arguments += ["--train-size", "200", "--log", "tensorboard", "--out", str(out)]
