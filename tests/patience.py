@@ -1,5 +1,6 @@
 """How long tests wait for others, and how near to each other computed numbers are."""
 
+import signal
 import time
 
 import numpy as np
@@ -26,6 +27,11 @@ def wait_until(condition, runs=None):
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
     return found
+
+
+def hear_ctrl_c():
+    """For `preexec_fn`: children of tests that run in the background would ignore Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def assert_equal_but_for_rounding(found, expected):

@@ -8,7 +8,7 @@ import sys
 import jsonschema
 import numpy as np
 import pytest
-from patience import PATIENCE, wait_until
+from patience import PATIENCE, hear_ctrl_c, wait_until
 from PIL import Image
 
 from kerasdl import recipe, record
@@ -353,8 +353,7 @@ def test_a_real_ctrl_c_in_the_middle_of_a_training(folder_of_images, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell starts background jobs with Ctrl-C ignored, and children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_ctrl_c,
     ) as child:
         try:
             saved = out / "checkpoints" / "smallnet-seed0"

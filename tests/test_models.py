@@ -42,6 +42,12 @@ def built(name, shape):
     return build(name, shape, 10)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _no_longer_than_needed():
+    yield
+    built.cache_clear()
+
+
 def answer(model, images):
     return keras.ops.convert_to_numpy(model(images, training=False))
 

@@ -126,6 +126,7 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
+@pytest.mark.usefixtures("without_figures")
 def test_a_worker_dies_the_other_stops_and_one_process_goes_on(tmp_path, images, capsys):
     recipe = ["--dataset", images, "--models", "lenet5", "--epochs", 60, "--batch-size", 16]
     recipe += ["--optimizer", "sgd", "--learning-rate", 0.02, "--precision", "float32"]

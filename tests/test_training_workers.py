@@ -12,7 +12,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from patience import PATIENCE, wait_until
+from patience import PATIENCE, hear_ctrl_c, wait_until
 
 from kerasdl.training import workers as module
 from kerasdl.training.cluster import Cluster
@@ -191,8 +191,7 @@ def test_a_dead_worker_is_named_and_a_process_that_cannot_hear_is_ended(how, wha
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            # Where a shell starts jobs in the background, they ignore Ctrl-C.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=hear_ctrl_c,
         )
         for rank in (0, 1)
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from datasets_fakes import write_bands
-from patience import PATIENCE, wait_until
+from patience import PATIENCE, hear_ctrl_c, wait_until
 from test_tuning_oracles import ask, end, oracle, search
 
 from kerasdl.tuning import jobs, member, mnist_width, study
@@ -110,7 +110,8 @@ def test_members_end_with_who_started_them_however_it_ends(number, stub, tmp_pat
     listening = forever.replace(FOREVER, f"(folder / f'{{name}}.up').touch()\n{FOREVER}")
     command = stub(chief=listening, worker=listening)
     code = f"from kerasdl.tuning import jobs; jobs.run({command!r}, 2, cores=2)"
-    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    command = [sys.executable, "-c", code]
+    parent = subprocess.Popen(command, stderr=subprocess.DEVNULL, preexec_fn=hear_ctrl_c)
     try:
         wait_until(lambda: len(list(tmp_path.glob("*.up"))) == 3)
         parent.send_signal(number)
