@@ -59,7 +59,7 @@ def real_data():
     return REAL_DATA
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def examples():
     """Makes `n` learnable examples: the class is where the bright band is."""
     from kerasdl.datasets.dataset import Examples

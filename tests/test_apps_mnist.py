@@ -6,7 +6,7 @@ import pytest
 from kerasdl import record
 from kerasdl.apps import mnist
 
-TINY = ["--epochs", "1", "--train-size", "120", "--precision", "float32"]
+TINY = ["--epochs", "1", "--train-size", "60", "--precision", "float32"]
 
 
 @pytest.fixture(scope="module")

@@ -468,7 +468,7 @@ def test_the_real_part_of_svhn_is_labelled_partial(real_data, tmp_path):
 @pytest.mark.usefixtures("without_figures")
 def test_the_networks_run_on_cifar10(real_data, tmp_path):
     out = tmp_path / "run"
-    arguments = ["--study", "networks", "--data", real_data, "--models", "smallnet"]
+    arguments = ["--study", "networks", "--data", real_data, "--models", "lenet5"]
     assert run(cifar10, *arguments, *TINY, "--out", out) == 0
     result = record.read(out / "results.json")
     assert result.dataset.name == "cifar10"

@@ -85,21 +85,33 @@ def assert_same(one, other):
 
 # Calls 1 and 2 are one step each, 3 the rest of the first epoch, then each is an epoch:
 # the first case goes on in the middle of an epoch, the second at the end of one.
-@pytest.fixture(params=[3, 5], ids=["in an epoch", "after an epoch"])
-def interrupted(examples, tmp_path, request):
+@pytest.fixture(scope="module", params=[3, 5], ids=["in an epoch", "after an epoch"])
+def died(examples, tmp_path_factory, request):
     """A folder in which a training died and left its last two checkpoints."""
-    folder = tmp_path / "checkpoints"
+    folder = tmp_path_factory.mktemp("died") / "checkpoints"
     with pytest.raises(Stop.Died):
         train(examples, folder, [Stop(request.param)])
     assert len(paths(folder)) == 2
     return folder
 
 
+@pytest.fixture
+def interrupted(died, tmp_path):
+    """A copy of that folder."""
+    return shutil.copytree(died, tmp_path / "checkpoints")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(examples):
+    """The training that nothing ends."""
+    return train(examples)
+
+
 def paths(folder):
     return sorted(folder.glob("*.ckpt"))
 
 
-@pytest.mark.parametrize(("kills", "inside"), [(6, 1), pytest.param(30, 5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("kills", "inside"), [(3, 1), pytest.param(30, 5, marks=pytest.mark.slow)])
 def test_kills_change_no_bit(run_python, tmp_path, kills, inside):
     script = Path(__file__).with_name("killing.py")
     done = run_python(script, tmp_path, kills, 0, CUDA_VISIBLE_DEVICES="")
@@ -117,8 +129,8 @@ def test_kills_change_no_bit(run_python, tmp_path, kills, inside):
         assert not list(folder.glob(".epoch*"))
 
 
-def test_a_training_goes_on_where_it_died(examples, interrupted):
-    assert_same(train(examples, interrupted), train(examples))
+def test_a_training_goes_on_where_it_died(examples, interrupted, undisturbed):
+    assert_same(train(examples, interrupted), undisturbed)
 
 
 def test_a_finished_training_is_only_taken_up(examples, tmp_path):
@@ -127,7 +139,7 @@ def test_a_finished_training_is_only_taken_up(examples, tmp_path):
     assert_same(first, again)
 
 
-def test_callbacks_decide_their_own_state(examples, interrupted, tmp_path):
+def test_callbacks_decide_their_own_state(examples, tmp_path):
     class Counter(keras.callbacks.Callback):
         def __init__(self):
             super().__init__()
@@ -161,29 +173,31 @@ def test_callbacks_decide_their_own_state(examples, interrupted, tmp_path):
     ],
     ids=["torn", "empty", "end zeroed", "one bit", "another format"],
 )
-def test_a_damaged_checkpoint_is_named_and_the_older_one_used(examples, interrupted, damage):
+def test_a_damaged_checkpoint_is_named_and_the_older_one_used(
+    examples, interrupted, undisturbed, damage
+):
     latest = paths(interrupted)[-1]
     latest.write_bytes(damage(latest.read_bytes()))
     said = []
-    assert_same(train(examples, interrupted, said=said), train(examples))
+    assert_same(train(examples, interrupted, said=said), undisturbed)
     assert len(said) == 1
     assert str(latest) in said[0]
     assert "older" in said[0]
     assert latest.with_suffix(".unusable").exists()
 
 
-def test_without_any_good_checkpoint_the_training_starts_anew(examples, interrupted):
+def test_without_any_good_checkpoint_the_training_starts_anew(examples, interrupted, undisturbed):
     for path in paths(interrupted):
         path.write_bytes(b"nothing")
     said = []
-    assert_same(train(examples, interrupted, said=said), train(examples))
+    assert_same(train(examples, interrupted, said=said), undisturbed)
     assert len(said) == 2
 
 
-def test_a_checkpoint_of_another_training_is_not_used(examples, interrupted):
+def test_a_checkpoint_of_another_training_is_not_used(examples, interrupted, undisturbed):
     said = []
     other = {**IDENTITY, "seed": 4, "widths": (1, 3)}
-    assert_same(train(examples, interrupted, said=said, identity=other), train(examples))
+    assert_same(train(examples, interrupted, said=said, identity=other), undisturbed)
     assert "seed: 3 -> 4; widths: [1, 2] -> [1, 3]" in said[0]
 
 
@@ -233,7 +247,9 @@ def test_checkpoints_are_as_rare_as_asked_and_cost_little(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
-def test_a_full_disk_ends_with_an_error_and_the_older_checkpoint(examples, interrupted):
+def test_a_full_disk_ends_with_an_error_and_the_older_checkpoint(
+    examples, interrupted, undisturbed
+):
     import resource
     import signal
 
@@ -248,11 +264,11 @@ def test_a_full_disk_ends_with_an_error_and_the_older_checkpoint(examples, inter
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert {path: path.read_bytes() for path in paths(interrupted)} == before
     assert not list(interrupted.glob(".epoch*"))
-    assert_same(train(examples, interrupted), train(examples))
+    assert_same(train(examples, interrupted), undisturbed)
 
 
 def test_no_permission_ends_with_an_error_and_the_older_checkpoint(
-    examples, interrupted, monkeypatch
+    examples, interrupted, undisturbed, monkeypatch
 ):
     def refuse(source, target):
         raise PermissionError(13, "Permission denied", str(target))
@@ -263,7 +279,7 @@ def test_no_permission_ends_with_an_error_and_the_older_checkpoint(
         train(examples, interrupted)
     monkeypatch.undo()
     assert paths(interrupted) == before
-    assert_same(train(examples, interrupted), train(examples))
+    assert_same(train(examples, interrupted), undisturbed)
 
 
 def test_a_vanished_folder_is_not_made_anew(examples, tmp_path):
