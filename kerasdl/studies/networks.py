@@ -20,12 +20,11 @@ from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
-from kerasdl.studies.networks_timing import NetworksTiming, key_of
+from kerasdl.studies.networks_timing import announce_time, key_of
 from kerasdl.studies.plan import Recipe
-from kerasdl.studies.timing import Sizes, forecast
 from kerasdl.studies.together import announce
 from kerasdl.studies.transfer.settings import SECOND
-from kerasdl.training.forecast import Forecast, Rate, is_short
+from kerasdl.training.forecast import Forecast, Rate
 from kerasdl.training.logs import Logs
 
 
@@ -155,35 +154,11 @@ class Study:
         return self.record
 
     def announce_time(self, rates: Mapping[str, Rate] | None = None) -> None:
-        """Says how long the missing trainings will take; a few steps of each model are measured.
-
-        Args:
-            rates: What was measured already, by model; None to measure now.
-        """
-        from kerasdl.training.strategy import workers_of
-
-        done = self._done()
-        if len(done) == len(self.plan.models) * self.plan.seeds:
-            return
-        if rates is None and workers_of(self.strategy).size > 1:
-            return  # a step takes all workers, which wait for trainings
-        sizes = Sizes.of(self.splits, self.dataset.num_classes)
+        """Says how long the missing trainings will take, by `rates`; None to measure now."""
         parts = self.dataset, self.splits, self.strategy, self.weights
-        timing = NetworksTiming(self.plan, *parts)
-        # A look that builds no model is enough for a tiny run.
-        if not is_short(timing.works(self.plan, sizes)):
-            timing = NetworksTiming(self.plan, *parts, count=True)
-        self.forecast, predicted = forecast(
-            timing,
-            self.plan,
-            sizes,
-            self.console,
-            rates=rates,
-            done=[key_of(*one) for one in done],
-            each=f"{self.plan.seeds} seed{'s' if self.plan.seeds > 1 else ''} each",
-        )
-        if self.record.predicted_seconds is None and predicted is not None and not done:
-            self.record = msgspec.structs.replace(self.record, predicted_seconds=predicted)
+        self.forecast, told = announce_time(self.plan, parts, self.console, self._done(), rates)
+        if self.record.predicted_seconds is None and not self.record.runs:
+            self.record = msgspec.structs.replace(self.record, predicted_seconds=told)
 
     def _done(self) -> set[tuple[str, int]]:
         return {(run.model, run.seed) for run in self.record.runs}

@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -11,9 +11,9 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.models import costs, registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
-from kerasdl.studies.timing import Sizes
+from kerasdl.studies.timing import Sizes, forecast
 from kerasdl.studies.transfer.cached import DECIDING
-from kerasdl.training.forecast import Rate, Work
+from kerasdl.training.forecast import Forecast, Rate, Work, is_short
 from kerasdl.training.settings import Training
 
 _SCORED = 500
@@ -209,6 +209,45 @@ class NetworksTiming:
             )
             self._operations[name] = costs.multiply_accumulates(model)
         return self._operations[name]
+
+
+def announce_time(
+    plan: Recipe,
+    parts: tuple[Dataset, Splits, Any, Mapping[str, str]],
+    console: Any,
+    done: Collection[tuple[str, int]],
+    rates: Mapping[str, Rate] | None,
+) -> tuple[Forecast | None, float | None]:
+    """Says how long the missing trainings of a comparison will take.
+
+    Args:
+        plan: The recipe.
+        parts: What else `NetworksTiming` takes.
+        console: Where to say it.
+        done: The finished models and seeds.
+        rates: What was measured already, by model; None to measure now.
+
+    Returns:
+        The forecast and its seconds; None where nothing is missing, measured or long.
+    """
+    from kerasdl.training.strategy import workers_of
+
+    if len(done) == len(plan.models) * plan.seeds:
+        return None, None
+    if rates is None and workers_of(parts[2]).size > 1:
+        return None, None  # a step takes all workers, which wait for trainings
+    sizes = Sizes.of(parts[1], parts[0].num_classes)
+    # A look that builds no model is enough for a tiny run.
+    short = is_short(NetworksTiming(plan, *parts).works(plan, sizes))
+    return forecast(
+        NetworksTiming(plan, *parts, count=not short),
+        plan,
+        sizes,
+        console,
+        rates=rates,
+        done=[key_of(*one) for one in done],
+        each=f"{plan.seeds} seed{'s' if plan.seeds > 1 else ''} each",
+    )
 
 
 def key_of(name: str, seed: int) -> str:
