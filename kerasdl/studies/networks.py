@@ -298,12 +298,6 @@ class Study:
             store.clear()
         self.logs.add_run(run)
 
-    def _seconds(self) -> float | None:
-        """Returns the time of all starts; a start that trains nothing adds nothing."""
-        if self._started is None:
-            return self.record.seconds
-        return self._earlier_seconds + time.perf_counter() - self._started
-
     def _update(self, **changes: Any) -> None:
         """Replaces fields of the record, computes what follows from the runs, and writes it."""
         # In the order of an uninterrupted run, whatever was finished when.
@@ -311,13 +305,16 @@ class Study:
             changes.pop("runs", self.record.runs),
             key=lambda run: (run.seed, self.plan.models.index(run.model)),
         )
+        seconds = self.record.seconds
+        if self._started is not None:  # a start that trains nothing adds nothing
+            seconds = self._earlier_seconds + time.perf_counter() - self._started
         titles = {name: self.title(name) for name in self.plan.models}
         self.record = msgspec.structs.replace(
             self.record,
             runs=runs,
             summary=statistics.summarise(runs, titles),
             comparisons=statistics.compare_all(runs, self.predictions),
-            seconds=self._seconds(),
+            seconds=seconds,
             **changes,
         )
         record.write(self.record, self.folder / "results.json")
