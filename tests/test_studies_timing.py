@@ -6,7 +6,7 @@ from datasets_fakes import write_bands
 
 from kerasdl import recipe, record
 from kerasdl.apps import cifar10, svhn
-from kerasdl.studies import networks, networks_timing, rehearsing, timing
+from kerasdl.studies import networks_timing, rehearsing, timing
 from kerasdl.training.forecast import Rate
 from kerasdl.tuning import mnist_width
 
@@ -37,7 +37,7 @@ def test_measuring_changes_no_bit_and_leaves_nothing(images, tmp_path, monkeypat
     said = capsys.readouterr().out
     assert "on this machine" not in said
     assert record.read(plain / "results.json").predicted_seconds is None
-    for module in (timing, networks):
+    for module in (timing, networks_timing):
         monkeypatch.setattr(module, "is_short", lambda works: False)
     monkeypatch.setattr("kerasdl.training.stopwatch.SECONDS", 0.01)
     assert svhn.main(options(images, "--out", str(measured))) == 0
