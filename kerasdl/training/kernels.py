@@ -38,10 +38,9 @@ def fused_kernels(model: keras.Model) -> Iterator[None]:
     for layer, name in swapped:
         layer.__dict__[name] = _fused_call(layer)
     optimizer = getattr(model, "optimizer", None)
-    update = _fused_update(optimizer)
-    if update is not None:
-        optimizer.__dict__["update_step"] = update
-        swapped.append((optimizer, "update_step"))
+    for name, method in _fused_update(optimizer).items():
+        optimizer.__dict__[name] = method
+        swapped.append((optimizer, name))
     try:
         yield
     finally:
@@ -94,12 +93,12 @@ def _fused_call(layer: keras.layers.BatchNormalization) -> Any:
     return call
 
 
-def _fused_update(optimizer: Any) -> Any:
-    """Returns a fused `update_step` for the optimizer, or None where there is none."""
+def _fused_update(optimizer: Any) -> dict[str, Any]:
+    """Returns methods of the optimizer that update in fused kernels; {} where there are none."""
     import tensorflow as tf
 
     if tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        return None  # its variables are not plain ones
+        return {}  # its variables are not plain ones
     # One of `training.discriminative` is another but for the rates.
     kind = getattr(optimizer, "kind", type(optimizer))
     rate_of = getattr(optimizer, "rate_of", lambda variable, rate: rate)
@@ -107,11 +106,12 @@ def _fused_update(optimizer: Any) -> Any:
         apply = _momentum
     elif kind in (keras.optimizers.Adam, keras.optimizers.AdamW):
         if optimizer.amsgrad:
-            return None
+            return {}
         apply = _adam
     else:
-        return None
+        return {}
     plain = optimizer.update_step
+    shared: dict[Any, Any] = {}
 
     def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
         weights = variable.value if isinstance(variable, keras.Variable) else variable
@@ -121,12 +121,23 @@ def _fused_update(optimizer: Any) -> Any:
         index = optimizer._get_variable_index(variable)
         gradient = tf.cast(gradient, weights.dtype)
         rate = tf.cast(rate_of(variable, learning_rate), weights.dtype)
-        apply(optimizer, index, weights, gradient, rate)
+        apply(optimizer, index, weights, gradient, rate, shared)
 
-    return update_step
+    def update_all(gradients: Any, variables: Any, learning_rate: Any) -> None:
+        # Without `tf.distribute`, which on one device changes nothing, but takes a third of the
+        # time to trace a network of many variables.
+        shared.clear()
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if gradient is not None:
+                value = variable.value if isinstance(variable, keras.Variable) else variable
+                optimizer.update_step(gradient, value, learning_rate)
+
+    return {"update_step": update_step, "_backend_update_step": update_all}
 
 
-def _momentum(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) -> None:
+def _momentum(
+    optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any, shared: dict[Any, Any]
+) -> None:
     import tensorflow as tf
 
     tf.raw_ops.ResourceApplyKerasMomentum(
@@ -139,20 +150,28 @@ def _momentum(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any
     )
 
 
-def _adam(optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any) -> None:
+def _adam(
+    optimizer: Any, index: int, weights: Any, gradient: Any, rate: Any, shared: dict[Any, Any]
+) -> None:
     import tensorflow as tf
 
-    step = tf.cast(optimizer.iterations + 1, weights.dtype)
-    beta_1, beta_2 = (tf.constant(b, weights.dtype) for b in (optimizer.beta_1, optimizer.beta_2))
+    if weights.dtype not in shared:  # made once a step, not once a variable
+        step = tf.cast(optimizer.iterations + 1, weights.dtype)
+        betas = optimizer.beta_1, optimizer.beta_2
+        beta_1, beta_2 = (tf.constant(beta, weights.dtype) for beta in betas)
+        powers = tf.pow(beta_1, step), tf.pow(beta_2, step)
+        epsilon = tf.constant(optimizer.epsilon, weights.dtype)
+        shared[weights.dtype] = beta_1, beta_2, *powers, epsilon
+    beta_1, beta_2, power_1, power_2, epsilon = shared[weights.dtype]
     tf.raw_ops.ResourceApplyAdam(
         var=weights.handle,
         m=optimizer._momentums[index].value.handle,
         v=optimizer._velocities[index].value.handle,
-        beta1_power=tf.pow(beta_1, step),
-        beta2_power=tf.pow(beta_2, step),
+        beta1_power=power_1,
+        beta2_power=power_2,
         lr=rate,
         beta1=beta_1,
         beta2=beta_2,
-        epsilon=tf.constant(optimizer.epsilon, weights.dtype),
+        epsilon=epsilon,
         grad=gradient,
     )
