@@ -124,8 +124,8 @@ def _fused_update(optimizer: Any) -> dict[str, Any]:
         apply(optimizer, index, weights, gradient, rate, shared)
 
     def update_all(gradients: Any, variables: Any, learning_rate: Any) -> None:
-        # Without `tf.distribute`, which on one device changes nothing, but takes a third of the
-        # time to trace a network of many variables.
+        # Without `tf.distribute`, which on one device changes nothing, but takes time to
+        # trace for each variable.
         shared.clear()
         for gradient, variable in zip(gradients, variables, strict=True):
             if gradient is not None:
