@@ -5,8 +5,10 @@ import platform
 
 import msgspec
 import pytest
+from datasets_fakes import write_bands
 
 from kerasdl import kernels, record
+from kerasdl.apps import cifar10, svhn
 from kerasdl.studies import folder as folders
 
 X86 = pytest.mark.skipif(
@@ -91,7 +93,6 @@ def test_only_the_perceptrons_have_no_convolutions():
 
 
 def test_each_command_says_whether_it_has_convolutions():
-    from kerasdl.apps import cifar10, svhn
     from kerasdl.studies.options import make_recipe
     from kerasdl.tuning import mnist_width, search, transfer_head
 
@@ -105,3 +106,44 @@ def test_each_command_says_whether_it_has_convolutions():
     by_name = {study.name: study.convolutions for study in cifar10.APP.experiments}
     assert by_name["cuts"]
     assert not by_name["depth"]
+
+
+@pytest.mark.parametrize(
+    ("model", "convolutions"),
+    [("mlp", False), ("lenet5", True)],
+)
+def test_a_run_starts_with_the_kernels_of_its_recipe_and_its_folder(
+    model, convolutions, tmp_path, monkeypatch
+):
+    from kerasdl.training import environment
+
+    images, out = tmp_path / "images", tmp_path / "run"
+    write_bands(images, {"train": 6, "test": 3}, 12)
+    out.mkdir()
+    (out / "results.json").write_text(json.dumps({"environment": {"kernels": "Eigen"}}))
+    started = []
+
+    def start(**how):
+        started.append(how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "start_keras", start)
+    assert svhn.main(["--dataset", str(images), "--out", str(out), "--models", model]) == 130
+    assert started == [{"convolutions": convolutions, "recorded": "Eigen"}]
+
+
+def test_an_experiment_of_perceptrons_starts_without_convolutions(tmp_path, monkeypatch):
+    from kerasdl.training import environment
+
+    started = []
+
+    def start(**how):
+        started.append(how)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(environment, "start_keras", start)
+    images = tmp_path / "images"
+    write_bands(images, {"train": 6, "test": 3}, 12)
+    shared = ["--dataset", str(images), "--out", str(tmp_path / "run")]
+    assert cifar10.main(["--study", "depth", *shared]) == 130
+    assert started == [{"convolutions": False, "recorded": None}]
