@@ -1,6 +1,5 @@
 """Perceptrons on gray pixels, many trained at a time: what two experiments of CIFAR-10 share."""
 
-import itertools
 import math
 from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from kerasdl.datasets.dataset import Examples
 from kerasdl.models.mlp import mlp
 from kerasdl.studies.experiment import Context
+from kerasdl.studies.timing import perceptron_operations
 from kerasdl.training.layer_statistics import QUANTITIES
 from kerasdl.training.packed import Packed
 from kerasdl.training.settings import Training
@@ -188,8 +188,9 @@ def train(
 
 def operations(nets: Sequence[Net], image_shape: Sequence[int], num_classes: int) -> int:
     """Returns the multiply-accumulates of all perceptrons for an image."""
-    widths = [(math.prod(image_shape[:2]), *net.units, num_classes) for net in nets]
-    return sum(one * other for width in widths for one, other in itertools.pairwise(width))
+    # These studies' images are made gray.
+    gray = image_shape[:2]
+    return sum(perceptron_operations(gray, net.units, num_classes) for net in nets)
 
 
 def signal(model: keras.Model, train: Examples) -> list[float]:

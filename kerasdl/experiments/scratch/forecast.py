@@ -1,7 +1,6 @@
 """What takes time in the comparison of three programs."""
 
 import dataclasses
-import itertools
 import time
 
 import msgspec
@@ -12,7 +11,7 @@ from kerasdl.experiments.scratch.programs import train
 from kerasdl.experiments.scratch.settings import Recipe
 from kerasdl.experiments.scratch.study import cells
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.timing import Sizes
+from kerasdl.studies.timing import Sizes, perceptron_operations
 from kerasdl.training.forecast import Rate, Work
 from kerasdl.training.stopwatch import Rehearsal
 
@@ -34,9 +33,8 @@ class ScratchTiming:
 
     def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
         """Returns the trainings of all programs, and the short ones that look for causes."""
-        height, width, channels = self._context.images[0].image_shape
-        widths = (height * width * channels, *plan.units, sizes.classes)
-        operations = sum(one * other for one, other in itertools.pairwise(widths))
+        shape = self._context.images[0].image_shape
+        operations = perceptron_operations(shape, plan.units, sizes.classes)
         last = plan.epochs[-1]
         found = [
             Work(

@@ -1,12 +1,11 @@
 """What takes time in the experiment on regularizers' strengths."""
 
 import dataclasses
-import itertools
 
 from kerasdl.experiments.strengths.settings import Recipe
 from kerasdl.experiments.strengths.study import train
 from kerasdl.studies.experiment import Context
-from kerasdl.studies.timing import Sizes
+from kerasdl.studies.timing import Sizes, perceptron_operations
 from kerasdl.training.forecast import Rate, Work
 from kerasdl.training.stopwatch import Rehearsal
 
@@ -23,9 +22,8 @@ class StrengthsTiming:
 
     def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
         """Returns the repetitions."""
-        height, width, channels = self._context.images[0].image_shape
-        widths = (height * width * channels, *plan.units, sizes.classes)
-        one = sum(a * b for a, b in itertools.pairwise(widths))
+        shape = self._context.images[0].image_shape
+        one = perceptron_operations(shape, plan.units, sizes.classes)
         return [
             Work(
                 f"repetition {number}",
