@@ -26,10 +26,9 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import files, recipe, record
+from kerasdl import command_line, files, recipe, record
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
-from kerasdl.studies.command import INTERRUPTED
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
@@ -61,6 +60,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return "quick" if self.quick else "whole" if all_of_it else "part"
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
     parser = _parser()
@@ -68,18 +68,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _reproduce(_prepare(options))
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except (FloatingPointError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
+        return command_line.fail(parser.prog, error, 1)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return command_line.fail(parser.prog, "interrupted", command_line.INTERRUPTED)
 
 
-def _parser() -> recipe.Parser:
-    parser = recipe.Parser(
+def _parser() -> command_line.Parser:
+    parser = command_line.Parser(
         prog="python -m kerasdl reproduce",
         description="Run a record again with its own recipe; are its figures inside their spread?",
     )
@@ -192,10 +189,9 @@ def _out(named: str | None, app: str, quick: bool) -> Path:
 
 
 def _reproduce(task: Task) -> int:
-    from rich.console import Console
-
     from kerasdl.reporting.reproduction import sentence, show
     from kerasdl.studies.data import load_whole
+    from kerasdl.terminal import Console
 
     old = task.old
     dataset = load_whole(task.plan.data, task.data, Console())
@@ -243,11 +239,10 @@ def _reproduce(task: Task) -> int:
 
 def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.Environment]:
     """Trains the first epochs of each chosen run; writes nothing."""
-    from rich.console import Console
-
     from kerasdl.studies.data import divide
     from kerasdl.studies.transfer.cached import open_cache
     from kerasdl.studies.transfer.weights import pin
+    from kerasdl.terminal import Console
     from kerasdl.training.environment import start_keras
 
     plan = task.plan

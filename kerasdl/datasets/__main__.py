@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command.
 
@@ -30,8 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return commands.verify(arguments.names, arguments.data)
         return commands.import_folder(arguments.folder)
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(PROGRAM, error)
 
 
 def _parser() -> argparse.ArgumentParser:

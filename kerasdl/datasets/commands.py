@@ -5,7 +5,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,6 +13,7 @@ from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset
 from kerasdl.datasets.duplicates import find_duplicates
 from kerasdl.datasets.load import data_folder
+from kerasdl.terminal import Console
 
 
 def where(data_dir: str | None) -> int:

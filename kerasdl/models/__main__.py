@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import recipe
+from kerasdl import command_line
 from kerasdl.models import bases, registry, saved
 from kerasdl.quiet import quiet_start
 
@@ -25,6 +25,7 @@ WIDTH = 140
 """A pipe has no width; rich would take 80 columns for it and break every cell."""
 
 
+@command_line.entry
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command.
 
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 where the user's input is wrong.
     """
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog="python -m kerasdl.models",
         description="Print the networks and the bases of transfer, or the layers of one model.",
     )
@@ -70,8 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             blocks.check_shape(shape, count)
             _print_layers(registry.build(name, shape, count, **settings))
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     return 0
 
 

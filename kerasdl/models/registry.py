@@ -1,7 +1,6 @@
 """The list of networks, by name. Reading it is free: Keras is imported when one is built."""
 
 import ast
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -9,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from kerasdl import suggest
 
 if TYPE_CHECKING:
     import keras
@@ -233,7 +234,5 @@ def build(
 
 
 def _unknown(kind: str, received: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(received).lower(), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = f"Expected one of: {', '.join(known)}." if known else "There are none."
-    return f"Unknown {kind}. {listed} Received: {received!r}.{hint}"
+    return f"Unknown {kind}. {listed} Received: {received!r}.{suggest.hint(str(received), known)}"

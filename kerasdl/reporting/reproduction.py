@@ -57,9 +57,10 @@ def show(found: Reproduction, path: Path) -> None:
         found: The comparison.
         path: Where it was written.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from kerasdl.terminal import Console
 
     console = Console()
     if not console.is_terminal:  # rich takes 80 columns for a file's width

@@ -4,10 +4,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.serving.options import Options
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop.
 
@@ -17,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 after a graceful stop, 2 for a user's mistake.
     """
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog="python -m kerasdl.serving",
         usage="%(prog)s FOLDER [options]",
         description="Serves every model and version of a folder (FOLDER/NAME/VERSION/) over "
@@ -41,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return app.serve(folder, options)
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
 
 
 if __name__ == "__main__":

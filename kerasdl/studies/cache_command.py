@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import recipe
+from kerasdl import command_line
 from kerasdl.training.sizes import format_size, size_option
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ WIDTH = 140
 _DIGEST_DIGITS = 8
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -45,8 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             _list(cache)
     except (ValueError, OSError) as error:
-        print(f"kerasdl cache: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(PROGRAM, error)
     return 0
 
 
@@ -129,7 +129,7 @@ def _tell(cache: "FeatureCache", removed: "Sequence[Entry]") -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog="kerasdl cache",
         description="Lists the features of frozen networks that are kept on this machine, the "
         "lately used first. They are removed by themselves when they pass the limit: 8 GB, or "

@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe, streams
+from kerasdl.command_line import INTERRUPTED
 from kerasdl.studies import experiment_command, minutes, predict
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.folder import locked, recorded_kernels
@@ -21,10 +22,10 @@ from kerasdl.studies.transfer.weights import check_there, pin
 from kerasdl.training import logs
 from kerasdl.training.workers import Workers, end
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
+GO_ON = "interrupted; the same command goes on with what is missing"
 
 
+@command_line.entry
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs an app's command line.
 
@@ -69,23 +70,15 @@ def _exit_code(
         with team(plan, options) as (workers, strategy):
             return _run(app, plan, options, command, workers, strategy, began)
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except FloatingPointError as error:
-        print(f"{parser.prog}: training failed: {error}. Finished runs are kept", file=sys.stderr)
-        return 1
+        after = ". The training failed; finished runs are kept"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except OSError as error:  # a full disk, a folder without permission
-        print(
-            f"{parser.prog}: error: {error}. Finished runs and the last checkpoint are kept; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 1
+        after = ". Finished runs and the last checkpoint are kept; the same command goes on from there"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; the same command goes on with what is missing",
-            file=sys.stderr,
-        )
+        streams.complain(f"{parser.prog}: {GO_ON}")
         return INTERRUPTED
 
 
@@ -98,13 +91,12 @@ def _run(
     strategy: Any,
     began: float,
 ) -> int:
-    from rich.console import Console
-
     from kerasdl import files
     from kerasdl.evaluation.familiarity import save_familiarity
     from kerasdl.studies.conclude import Comparison
     from kerasdl.studies.conclude import conclude as draw_conclusions
     from kerasdl.studies.data import describe, divide, is_published, load_whole
+    from kerasdl.terminal import Console
 
     console = Console(stderr=False, quiet=not workers.is_chief)
     logs.check(options.get("log", ()))

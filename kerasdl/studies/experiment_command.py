@@ -14,16 +14,14 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import files, recipe, record
+from kerasdl import command_line, files, recipe, record, streams
 from kerasdl.studies import folder as folders
 from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Context, Experiment, Memo
 from kerasdl.studies.plan import Data
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
 
-
+@command_line.entry
 def main(
     app: str,
     experiment: Experiment,
@@ -59,26 +57,20 @@ def main(
         plan = make_recipe(app, experiment, options)
         return _run(app, experiment, plan, options, command, began)
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except (FloatingPointError, ChildProcessError, OSError) as error:
-        print(
-            f"{parser.prog}: error: {error}. What was finished is kept; the same command "
-            "goes on from there",
-            file=sys.stderr,
-        )
-        return 1
+        after = ". What was finished is kept; the same command goes on from there"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; the same command goes on with what is missing",
-            file=sys.stderr,
+        streams.complain(
+            f"{parser.prog}: interrupted; the same command goes on with what is missing"
         )
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
+def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
     """Returns the parser; options that are not given are absent from its result."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.{experiment.room}.{app}",
         usage="%(prog)s [options]",
         description=experiment.description,
@@ -185,13 +177,12 @@ def _run(
     command: str,
     began: float,
 ) -> int:
-    from rich.console import Console
-
     from kerasdl.reporting.findings import write_findings
     from kerasdl.reporting.render import toml
     from kerasdl.studies.data import describe, divide, load_whole
     from kerasdl.studies.rehearsing import announce_time
     from kerasdl.studies.show import banner
+    from kerasdl.terminal import Console
     from kerasdl.training.environment import describe as describe_environment
     from kerasdl.training.environment import start_keras
 

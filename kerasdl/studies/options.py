@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.models import registry
 from kerasdl.record import Reported
 from kerasdl.studies import minutes
@@ -52,7 +52,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
 
 def make_parser(app: App) -> argparse.ArgumentParser:
     """Returns the parser of an app; options that are not given are absent from its result."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.apps.{app.name}",
         usage="%(prog)s [options]",
         description=app.description,

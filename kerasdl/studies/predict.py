@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kerasdl import recipe, record
-from kerasdl.reporting.text import plain
+from kerasdl import command_line, record, streams
 from kerasdl.studies.answers import Answers, Guess, Picture, show
 
 if TYPE_CHECKING:
     from kerasdl.evaluation.familiarity import Familiarity, Images
 
-INTERRUPTED = 130
 
-
+@command_line.entry
 def main(app: str, argv: Sequence[str]) -> int:
     """Runs `python -m kerasdl.apps.<app> predict`.
 
@@ -36,15 +33,14 @@ def main(app: str, argv: Sequence[str]) -> int:
     try:
         return _predict(app, parser.prog, options)
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {plain(str(error))}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def make_parser(app: str) -> recipe.Parser:
+def make_parser(app: str) -> command_line.Parser:
     """Returns the parser."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.apps.{app} predict",
         description="Print what a network of a finished run sees in pictures of your own, and "
         "whether they look like those that it was trained on.",
@@ -85,7 +81,7 @@ def _predict(app: str, prog: str, options: Any) -> int:
     images, failures = _read_pictures(options.images, result, options.invert)
     if failures:
         for failure in failures:
-            print(f"{prog}: error: {plain(failure)}", file=sys.stderr)
+            command_line.fail(prog, failure)
         return 2
     known = None
     if (folder / familiarity.NAME).exists():
@@ -105,7 +101,7 @@ def _predict(app: str, prog: str, options: Any) -> int:
         ],
     )
     if options.json:
-        print(json.dumps(msgspec.to_builtins(answers), indent=2))
+        streams.write(json.dumps(msgspec.to_builtins(answers), indent=2))
     else:
         show(answers, synthetic=result.dataset.source == "synthetic")
     return 0

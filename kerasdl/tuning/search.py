@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.models import registry
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
@@ -91,10 +91,11 @@ EXPERIMENT = Experiment(
 )
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the search; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = recipe.Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
+    parser = command_line.Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
     parser.add_argument("--app", choices=APPS)
     parser.add_argument("--model")
     parser.add_argument("--space")
