@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
         quiet = "print the names alone, one a line" if lists else "print errors only"
         verbose = "print more: TensorFlow's messages, progress every second, where an error is from"
         if versioned:
-            self.add_argument("--version", action=_Version)
+            self.add_argument("--version", action=_Version, help="print the versions and exit")
         self.add_argument("-q", "--quiet", action=_Level, const=streams.QUIET, help=quiet)
         self.add_argument("-v", "--verbose", action=_Level, const=streams.VERBOSE, help=verbose)
         if lists:
@@ -85,13 +85,24 @@ class Parser(argparse.ArgumentParser):
         return found
 
     def _unknown(self, received: str) -> NoReturn:
-        options = [name for name in self._option_string_actions if name.startswith("--")]
+        parsers = [self, *self._below()]
+        options = [
+            name
+            for parser in parsers
+            for name in parser._option_string_actions
+            if name.startswith("--")
+        ]
         near = _OTHER_WORDS.get(received)
         if near not in options:
             near = suggest.nearest(received, [*self._words, *options])
         kind = "option" if received.startswith("-") else "argument"
         meant = "" if near is None else f" Did you mean {near!r}?"
         self.error(f"unknown {kind} {received!r}.{meant}")
+
+    def _below(self) -> list[argparse.ArgumentParser]:
+        """Returns the parsers of its commands, whose unknown options are this parser's to name."""
+        groups = [one for one in self._actions if isinstance(one, argparse._SubParsersAction)]
+        return [parser for group in groups for parser in group.choices.values()]
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         choices = action.choices
@@ -114,11 +125,9 @@ def expected(names: Sequence[str], received: str) -> str:
 class _Level(argparse.Action):
     """`-q` and `-v`; they are the process's, and no part of what a command is asked to do."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str, const: int, help: str) -> None:
-        super().__init__(
-            option_strings, argparse.SUPPRESS, nargs=0, const=const, default=argparse.SUPPRESS,
-            help=help,
-        )  # fmt: skip
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        told = {**options, "nargs": 0, "default": argparse.SUPPRESS}
+        super().__init__(option_strings, argparse.SUPPRESS, **told)
 
     def __call__(self, *_: Any) -> None:
         streams.set_level(self.const)
@@ -127,11 +136,9 @@ class _Level(argparse.Action):
 class _Version(argparse.Action):
     """`--version`: of kerasdl and of what computes; the packages' metadata, none is imported."""
 
-    def __init__(self, option_strings: Sequence[str], dest: str) -> None:
-        super().__init__(
-            option_strings, argparse.SUPPRESS, nargs=0, default=argparse.SUPPRESS,
-            help="print the versions and exit",
-        )  # fmt: skip
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        told = {**options, "nargs": 0, "default": argparse.SUPPRESS}
+        super().__init__(option_strings, argparse.SUPPRESS, **told)
 
     def __call__(self, *_: Any) -> None:
         from importlib import metadata
@@ -183,6 +190,9 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
             code = main(*args, **kwargs)
             streams.flush()
             return code
+        except SystemExit:
+            streams.flush()  # --help, too, may be read in part
+            raise
         except KeyboardInterrupt:
             streams.complain("kerasdl: interrupted")
             return INTERRUPTED

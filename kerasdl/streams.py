@@ -20,6 +20,11 @@ def set_level(value: int) -> None:
     level = value
 
 
+def options() -> list[str]:
+    """Returns the options with which another command says as much as this one."""
+    return {QUIET: ["-q"], VERBOSE: ["-v"]}.get(level, [])
+
+
 def open_closed() -> None:
     """Leads standard streams that were closed (`2>&-`) to nowhere.
 

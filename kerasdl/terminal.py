@@ -120,7 +120,7 @@ class Bar:
     """
 
     def __init__(
-        self, console: rich.console.Console, title: str, total: float, done: float = 0
+        self, console: rich.console.Console, title: str, total: int, done: int = 0
     ) -> None:
         from rich.progress import BarColumn, Progress, TextColumn
 
@@ -133,7 +133,7 @@ class Bar:
         self.show(done)
         self._progress.start()
 
-    def show(self, done: float, parts: Sequence[Part] = ()) -> None:
+    def show(self, done: int, parts: Sequence[Part] = ()) -> None:
         """Shows how much is done, and figures."""
         if self._progress is None:
             return

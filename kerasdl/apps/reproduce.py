@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import command_line, files, recipe, record
+from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
 from kerasdl.studies.options import App, make_recipe
@@ -63,7 +63,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 @command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(argv)
     try:
         return _reproduce(_prepare(options))
@@ -75,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line.fail(parser.prog, "interrupted", command_line.INTERRUPTED)
 
 
-def _parser() -> command_line.Parser:
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
     parser = command_line.Parser(
         prog="python -m kerasdl reproduce",
         description="Run a record again with its own recipe; are its figures inside their spread?",
@@ -171,7 +172,8 @@ def _models(text: str, old: record.Record) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     known = old.recipe["models"]
     if not names or len(set(names)) != len(names) or not set(names) <= set(known):
-        raise ValueError(f"--models takes some of {', '.join(known)}. Received: {text!r}")
+        meant = "".join(suggest.hint(name, known) for name in names if name not in known)
+        raise ValueError(f"--models takes some of {', '.join(known)}. Received: {text!r}.{meant}")
     return tuple(name for name in known if name in names)
 
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         a scan found something; 2 after a user's error; 130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser, run = (_scan_parser(), _scan) if given[:1] == ["scan"] else (_parser(), _export)
+    parser, run = (_scan_parser(), _scan) if given[:1] == ["scan"] else (make_parser(), _export)
     options = parser.parse_args(given[1:] if run is _scan else given)
     try:
         return run(parser.prog, options)
@@ -39,13 +39,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return command_line.INTERRUPTED
 
 
-def _parser() -> command_line.Parser:
+def make_parser() -> command_line.Parser:
+    """Returns the parser of an export."""
     parser = command_line.Parser(
+        versioned=False,  # --version is the model's
+        words=("scan",),
         prog="python -m kerasdl.export",
         description="Write a trained model as NAME/VERSION/ in a folder that TensorFlow Serving "
         "or `python -m kerasdl.serving` watches, after comparing it with the Keras model. "
         "`scan FOLDER` looks for file and Python operations in a SavedModel instead.",
-        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run or search")
     parser.add_argument("--to", metavar="DIR", required=True, help="the folder of all models")

@@ -42,7 +42,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         usage="%(prog)s FOLDER [options]",
         description="Serves every model and version of a folder (FOLDER/NAME/VERSION/) over "
         "TensorFlow Serving's REST, with the page at /, from several processes behind Ray Serve.",
-        allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="FOLDER", help="the models, NAME/VERSION/ in it")
     parser.add_argument(

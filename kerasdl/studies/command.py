@@ -75,7 +75,7 @@ def _exit_code(
         after = ". The training failed; finished runs are kept"
         return command_line.fail(parser.prog, error, 1, after=after)
     except OSError as error:  # a full disk, a folder without permission
-        after = ". Finished runs and the last checkpoint are kept; the same command goes on from there"
+        after = ". Finished runs and the last checkpoint are kept; the same command goes on there"
         return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
         streams.complain(f"{parser.prog}: {GO_ON}")

@@ -26,7 +26,6 @@ def main(
     app: str,
     experiment: Experiment,
     argv: Sequence[str] | None = None,
-    shown: Sequence[str] | None = None,
 ) -> int:
     """Runs the command line of an experiment.
 
@@ -34,7 +33,6 @@ def main(
         app: The app's name, as in `python -m kerasdl.apps.<app>` (see `Experiment.room`).
         experiment: What to run.
         argv: Arguments without the program's name; None for the process's own.
-        shown: What the user typed, for the record, where it is more than `argv`.
 
     Returns:
         The exit code: 0, 2 after a user's error (one line on standard error), 130
@@ -42,10 +40,29 @@ def main(
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser(app, experiment)
-    options = vars(parser.parse_args(arguments))
-    command = shlex.join(
-        ["python", "-m", f"kerasdl.{experiment.room}.{app}", *(shown or arguments)]
-    )
+    return run(app, experiment, parser, arguments, vars(parser.parse_args(arguments)))
+
+
+def run(
+    app: str,
+    experiment: Experiment,
+    parser: command_line.Parser,
+    arguments: Sequence[str],
+    options: Mapping[str, Any],
+) -> int:
+    """Runs an experiment with options that are parsed.
+
+    Args:
+        app: As for `main`.
+        experiment: What to run.
+        parser: What parsed the arguments.
+        arguments: What the user typed, for the record.
+        options: What it says.
+
+    Returns:
+        As `main`.
+    """
+    command = shlex.join(["python", "-m", f"kerasdl.{experiment.room}.{app}", *arguments])
     began = time.monotonic()
     try:
         minutes.check(options)
@@ -75,7 +92,6 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
         usage="%(prog)s [options]",
         description=experiment.description,
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
     if experiment.name != app:
         parser.add_argument("--study", choices=[experiment.name], help="this experiment")

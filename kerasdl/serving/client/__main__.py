@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 2 after a user's mistake, a picture that cannot be read among them; 1 when the
         server does not answer or fails; 130 after Ctrl-C.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(argv)
     try:
         return _ask(options, parser.prog)
@@ -40,12 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line.INTERRUPTED
 
 
-def _parser() -> command_line.Parser:
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
     parser = command_line.Parser(
+        versioned=False,  # --version is the model's
         prog="python -m kerasdl.serving.client",
         description="Print what a served model sees in pictures: this server's models, and those "
         "of TensorFlow Serving.",
-        allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL", help="the server, e.g. http://127.0.0.1:8501")
     parser.add_argument(
