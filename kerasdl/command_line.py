@@ -190,8 +190,9 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
             code = main(*args, **kwargs)
             streams.flush()
             return code
-        except SystemExit:
-            streams.flush()  # --help, too, may be read in part
+        except SystemExit as end:
+            if end.code != streams.OUTPUT_CLOSED:
+                streams.flush()  # --help, too, may be read in part
             raise
         except KeyboardInterrupt:
             streams.complain("kerasdl: interrupted")

@@ -21,6 +21,7 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import msgspec
 from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
+from kerasdl.studies.folder import check_usable
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
@@ -111,11 +113,9 @@ def _prepare(options: Any) -> Task:
         )
     if record.is_findings(path):
         # Its results are tables and verdicts, with spreads of their own.
-        again = record.read_findings(path)
-        study = f" --study {again.experiment}" if again.experiment != again.app else ""
         raise ValueError(
-            "reproduce compares networks with a record's. Received an experiment; run it again: "
-            f"python -m kerasdl.apps.{again.app}{study} --recipe {folder / 'recipe.toml'}"
+            "reproduce compares networks with a record's. Received an experiment or a search; run "
+            f"it again and compare the reports: {_again(folder, record.read_findings(path))}"
         )
     old = record.read(path)
     if old.status != "complete" or not old.runs:
@@ -168,6 +168,25 @@ def _prepare(options: Any) -> Task:
     )
 
 
+def _again(folder: Path, found: record.Findings) -> str:
+    """Returns the command that runs an experiment or a search again.
+
+    Raises:
+        ValueError: If this kerasdl has no such experiment.
+    """
+    known = re.fullmatch(r"[a-z][a-z0-9_]*", found.app)
+    for room in ("apps", "tuning"):
+        if not known or find_spec(f"kerasdl.{room}.{found.app}") is None:
+            continue
+        study = ["--study", found.experiment] if found.experiment != found.app else []
+        module = ["python", "-m", f"kerasdl.{room}.{found.app}"]
+        return shlex.join([*module, *study, "--recipe", str(folder / "recipe.toml")])
+    raise ValueError(
+        f"{folder} must be of an app or a search of this kerasdl. Received: {found.app!r}, whose "
+        f"command was: {found.command}"
+    )
+
+
 def _models(text: str, old: record.Record) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     known = old.recipe["models"]
@@ -187,6 +206,7 @@ def _out(named: str | None, app: str, quick: bool) -> Path:
     # A whole run may be continued: the study looks at its folder itself.
     if quick and folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {FILE}):
         raise ValueError(f"--quick takes a new or empty folder as --out. Received: {named}")
+    check_usable(folder)
     return folder
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import keras
     from rich.table import Table
 
+_WIDE = 100
+"""Columns from which on a list of layers has their kinds, too."""
+
 
 def make_parser() -> command_line.Parser:
     """Return the parser."""
@@ -204,6 +207,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _print_layers(model: "keras.Model", as_json: bool) -> None:
+    from rich import box
     from rich.markup import escape
     from rich.table import Table
 
@@ -214,9 +218,13 @@ def _print_layers(model: "keras.Model", as_json: bool) -> None:
     table = Table(
         title=f"Layers of {escape(model.name)}, input {model.input_shape}",
         show_footer=True,
+        box=box.SIMPLE,
+        pad_edge=False,
     )
+    kinds = Console().width >= _WIDE
     table.add_column("Layer", "all", overflow="fold")
-    table.add_column("Kind", f"{len(found.layers)} layers", overflow="fold")
+    if kinds:
+        table.add_column("Kind", f"{len(found.layers)} layers", overflow="fold")
     table.add_column("Output shape", justify="right", no_wrap=True)
     table.add_column("Parameters", f"{found.parameters:,}", justify="right", no_wrap=True)
     table.add_column(
@@ -228,7 +236,7 @@ def _print_layers(model: "keras.Model", as_json: bool) -> None:
         macs = layer.multiply_accumulates
         table.add_row(
             escape(layer.name),
-            layer.kind,
+            *([layer.kind] if kinds else []),
             "×".join(map(str, layer.output_shape)) or "1",
             f"{layer.parameters:,}",
             "?" if macs is None else f"{macs:,}",

@@ -93,17 +93,15 @@ def _list(cache: "FeatureCache", as_json: bool) -> None:
     entries = cache.entries()
     table = Table(title=f"Features in {escape(str(cache.folder))}", title_justify="left")
     table.add_column("Features of", overflow="fold")
-    table.add_column("Shape", justify="right", no_wrap=True)
-    table.add_column("Numbers", no_wrap=True)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Last use", no_wrap=True)
     data = []
     for one in entries:
-        about, shape, dtype = f"{one.path.name}: {one.problem}", "", ""
+        about = f"{one.path.name}: {one.problem}"
         if one.header is not None:
-            about, dtype = words(one.header.key), one.header.dtype
             shape = " × ".join(f"{side:,}" for side in one.header.shape)
-        table.add_row(escape(about), shape, dtype, format_size(one.size), _when(one))
+            about = f"{words(one.header.key)}: {shape} {one.header.dtype}"
+        table.add_row(escape(about), format_size(one.size), _when(one))
         header = None if one.header is None else msgspec.to_builtins(one.header, enc_hook=str)
         found = {"file": one.path.name, "bytes": one.size, "used": one.used, "header": header}
         data.append({**found, "problem": one.problem or None})

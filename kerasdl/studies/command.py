@@ -11,8 +11,8 @@ from typing import Any
 from kerasdl import command_line, recipe, streams
 from kerasdl.command_line import INTERRUPTED
 from kerasdl.studies import experiment_command, minutes, predict
+from kerasdl.studies.folder import RUNS, check_usable, locked, recorded_kernels
 from kerasdl.studies.folder import choose as choose_folder
-from kerasdl.studies.folder import locked, recorded_kernels
 from kerasdl.studies.options import App, make_parser, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.show import banner, show_results
@@ -105,8 +105,9 @@ def _run(
     minutes.check(options)
     if "minutes" in options and workers.size > 1:
         raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
-    if "out" in options and workers.is_chief:
-        choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
+    if workers.is_chief:  # before what takes time
+        named = choose_folder(options["out"], app.name, {}, "") if "out" in options else RUNS
+        check_usable(named)
     check_there(plan)
     dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))
     splits = divide(dataset, plan.data)

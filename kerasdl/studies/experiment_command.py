@@ -203,9 +203,10 @@ def _run(
     from kerasdl.training.environment import start_keras
 
     console = Console()
-    if "out" in options:
-        # Before anything that takes time; what the folder holds is looked at later.
-        folders.choose_for(options["out"], "", None, "")
+    # Before anything that takes time; what the folder holds is looked at later.
+    folders.check_usable(
+        folders.choose_for(options["out"], "", None, "") if "out" in options else folders.RUNS
+    )
     dataset = splits = None
     if _has_data(experiment):
         dataset = load_whole(plan.data, options.get("data"), console)

@@ -13,14 +13,12 @@ import msgspec
 
 from kerasdl import command_line
 from kerasdl.studies import run_list
+from kerasdl.studies.folder import RUNS
 from kerasdl.studies.run_list import ListedRun
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
-
-FOLDER = "runs"
-"""Where runs are written if nobody says otherwise."""
 
 
 def make_parser() -> command_line.Parser:
@@ -31,7 +29,7 @@ def make_parser() -> command_line.Parser:
         description="List the runs in a folder and below it, the newest first: comparisons of "
         "networks, experiments and searches.",
     )
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=FOLDER, help="(runs)")
+    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=str(RUNS), help="(runs)")
     return parser
 
 
