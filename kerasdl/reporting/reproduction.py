@@ -57,15 +57,15 @@ def show(found: Reproduction, path: Path) -> None:
         found: The comparison.
         path: Where it was written.
     """
-    from rich.console import Console
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    from kerasdl.terminal import Console
+
     console = Console()
-    if not console.is_terminal:  # rich takes 80 columns for a file's width
-        console = Console(width=100)
     title = Text(f"{found.record} and now: {found.dataset}")  # names may hold rich's markup
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
     for heading in ("model", "figure"):
         table.add_column(heading)
     for heading in ("record", "now", "expected"):
