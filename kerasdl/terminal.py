@@ -19,7 +19,7 @@ LINE_SECONDS = 20.0
 """Where there is no terminal (a log file), at most one line in so many seconds."""
 
 _BAR = 24
-_ROOM = 120
+_ROOM = 140
 """Columns from which on there is room for a title, a bar and all figures."""
 
 
@@ -131,7 +131,11 @@ class Bar:
         self._progress: Progress | None = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task("", total=total, completed=done, line="")
         self.show(done)
-        self._progress.start()
+        try:
+            self._progress.start()
+        except BaseException:
+            self.close()
+            raise
 
     def show(self, done: int, parts: Sequence[Part] = ()) -> None:
         """Shows how much is done, and figures."""

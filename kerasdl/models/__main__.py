@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     import keras
     from rich.table import Table
 
-_WIDE = 100
-"""Columns from which on a list of layers has their kinds, too."""
+    from kerasdl.models.costs import ModelCosts
 
 
 def make_parser() -> command_line.Parser:
@@ -207,53 +206,31 @@ def _cell(key: str, value: Any) -> str:
 
 
 def _print_layers(model: "keras.Model", as_json: bool) -> None:
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
-
     from kerasdl.models import costs
 
     found = costs.model_costs(model)
-    at_least = "\u2265 " if found.uncounted else ""
-    table = Table(
-        title=f"Layers of {escape(model.name)}, input {model.input_shape}",
-        show_footer=True,
-        box=box.SIMPLE,
-        pad_edge=False,
-    )
-    kinds = Console().width >= _WIDE
-    table.add_column("Layer", "all", overflow="fold")
-    if kinds:
-        table.add_column("Kind", f"{len(found.layers)} layers", overflow="fold")
-    table.add_column("Output shape", justify="right", no_wrap=True)
-    table.add_column("Parameters", f"{found.parameters:,}", justify="right", no_wrap=True)
-    table.add_column(
-        "MACs", f"{at_least}{found.multiply_accumulates:,}", justify="right", no_wrap=True
-    )
-    table.add_column("Activations", f"{found.activations:,}", justify="right", no_wrap=True)
-    rows = []
-    for layer in found.layers:
-        macs = layer.multiply_accumulates
-        table.add_row(
-            escape(layer.name),
-            *([layer.kind] if kinds else []),
-            "×".join(map(str, layer.output_shape)) or "1",
-            f"{layer.parameters:,}",
-            "?" if macs is None else f"{macs:,}",
-            f"{layer.activations:,}",
-        )
-        rows.append(
-            {
-                "name": layer.name,
-                "kind": layer.kind,
-                "output_shape": list(layer.output_shape),
-                "parameters": layer.parameters,
-                "multiply_accumulates": macs,
-                "activations": layer.activations,
-            }
-        )
+    rows = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "output_shape": list(layer.output_shape),
+            "parameters": layer.parameters,
+            "multiply_accumulates": layer.multiply_accumulates,
+            "activations": layer.activations,
+        }
+        for layer in found.layers
+    ]
+
+    def table() -> "Table":
+        console = Console()
+        whole = _layers(model, found, kinds=True)
+        # Kinds show in most layers' names.
+        wanted = console.measure(whole, options=console.options.update(max_width=1000)).maximum
+        fits = wanted <= console.width
+        return whole if fits else _layers(model, found, kinds=False)
+
     show_list(
-        lambda: table,
+        table,
         data={"name": model.name, "input_shape": list(model.input_shape[1:]), "layers": rows},
         names=[layer.name for layer in found.layers],
         as_json=as_json,
@@ -263,6 +240,39 @@ def _print_layers(model: "keras.Model", as_json: bool) -> None:
             "known. Activations: numbers that the layer hands on."
         ],
     )
+
+
+def _layers(model: "keras.Model", found: "ModelCosts", *, kinds: bool) -> "Table":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    at_least = "\u2265 " if found.uncounted else ""
+    table = Table(
+        title=f"Layers of {escape(model.name)}, input {model.input_shape}",
+        show_footer=True,
+        box=box.SIMPLE,
+        pad_edge=False,
+    )
+    table.add_column("Layer", f"all {len(found.layers)}", overflow="fold")
+    if kinds:
+        table.add_column("Kind", no_wrap=True)
+    table.add_column("Output shape", justify="right", no_wrap=True)
+    table.add_column("Parameters", f"{found.parameters:,}", justify="right", no_wrap=True)
+    macs = f"{at_least}{found.multiply_accumulates:,}"
+    table.add_column("MACs", macs, justify="right", no_wrap=True)
+    table.add_column("Activations", f"{found.activations:,}", justify="right", no_wrap=True)
+    for layer in found.layers:
+        macs = "?" if layer.multiply_accumulates is None else f"{layer.multiply_accumulates:,}"
+        table.add_row(
+            escape(layer.name),
+            *([layer.kind] if kinds else []),
+            "×".join(map(str, layer.output_shape)) or "1",
+            f"{layer.parameters:,}",
+            macs,
+            f"{layer.activations:,}",
+        )
+    return table
 
 
 if __name__ == "__main__":

@@ -65,17 +65,17 @@ def show(found: Reproduction, path: Path) -> None:
 
     console = Console()
     title = Text(f"{found.record} and now: {found.dataset}")  # names may hold rich's markup
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    for heading in ("model", "figure"):
-        table.add_column(heading)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    table.add_column("figure", min_width=max(map(len, TITLES.values())))
     for heading in ("record", "now", "expected"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for one in found.models:
-        column = [*_heading(one), *(len(one.figures) * [""])]
-        for word, figure in zip(column, one.figures, strict=False):
+        table.add_row(Text(", ".join(_heading(one)), style="bold"))
+        for figure in one.figures:
             table.add_row(
-                Text(word),
                 TITLES[figure.name],
                 _spread(figure.name, figure.record),
                 _spread(figure.name, figure.now),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kerasdl import command_line, record, streams
+from kerasdl import command_line, record, streams, suggest
 from kerasdl.studies.answers import Answers, Guess, Picture, show
 
 if TYPE_CHECKING:
@@ -143,7 +143,8 @@ def choose(result: record.Record, model: str | None, seed: int | None) -> record
     runs = list(result.runs)
     names = list(dict.fromkeys(run.model for run in runs))
     if model is not None and model not in names:
-        raise ValueError(f"--model: {command_line.expected(names, model)}")
+        meant = suggest.hint(model, names)
+        raise ValueError(f"--model must be one of {', '.join(names)}. Received: {model!r}.{meant}")
     runs = [run for run in runs if model in (None, run.model)]
     seeds = sorted({run.seed for run in runs})
     if seed is not None and seed not in seeds:
