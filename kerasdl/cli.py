@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from kerasdl import command_line, streams, suggest
 
 COMMANDS = {
+    "compare": ("kerasdl.apps.compare", "compare networks on any data set, your own models too"),
     "svhn": ("kerasdl.apps.svhn", "compare networks on SVHN"),
     "mnist": ("kerasdl.apps.mnist", "perceptrons and a small CNN on MNIST"),
     "fashion_mnist": ("kerasdl.apps.fashion_mnist", "activations on Fashion-MNIST"),

@@ -13,6 +13,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "cli": 1,
     "__main__": 1,
+    "face": 1,
     "apps": 1,
     "tuning": 1,
     "experiments": 2,
@@ -49,6 +50,9 @@ FLOORMATES = {
     ("experiments", "studies"),
     # What leaves is a model that a study trained, compared on its images.
     ("export", "studies"),
+    # The face is for users of the package, as the commands are for those of a shell.
+    ("__init__", "face"),
+    ("face", "apps"),
     ("cli", "apps"),
     ("__main__", "cli"),
     ("cli", "completion"),

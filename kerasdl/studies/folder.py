@@ -142,6 +142,20 @@ def _is_free(folder: Path) -> bool:
     return folder.is_dir() and found <= {".lock", "recipe.toml", "find_lr"}
 
 
+def is_finished(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
+    """Whether a folder has all of a comparison, so that nothing is left to do.
+
+    Args:
+        folder: The run folder.
+        plan: The recipe as plain data.
+        sha256: Checksum of the images.
+    """
+    if not _holds(folder, plan, sha256):
+        return False
+    report = (folder / "report.html").is_file()
+    return report and record.read(folder / "results.json").status == "complete"
+
+
 def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
     try:
         old = record.read(folder / "results.json")

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from kerasdl import recipe, suggest
 from kerasdl.models import registry
+from kerasdl.models.network import Network
 from kerasdl.studies.transfer import settings as transferring
 from kerasdl.studies.transfer.settings import Transfer
 from kerasdl.training.settings import Precision, StrategyName, Training
@@ -64,7 +65,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     transfer: dict[str, Transfer] = msgspec.field(default_factory=dict)
     """Models with a base from keras.applications, and how that is used."""
 
-    def network(self, model: str) -> registry.Network:
+    def network(self, model: str) -> Network:
         """Returns the network that a model of the comparison is.
 
         Raises:
@@ -191,7 +192,7 @@ def _table(changes: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any
     return table
 
 
-def _find(model: str, networks: Mapping[str, Any]) -> registry.Network:
+def _find(model: str, networks: Mapping[str, Any]) -> Network:
     """Returns the network of a model.
 
     Raises:

@@ -77,7 +77,7 @@ def _predict(app: str | None, prog: str, options: Any) -> int:
     run = choose(result, options.model, options.seed)
     from kerasdl.evaluation import familiarity
 
-    images, failures = _read_pictures(options.images, result, options.invert)
+    images, failures = read_pictures(options.images, result.dataset, options.invert)
     if failures:
         for failure in failures:
             command_line.fail(prog, failure)
@@ -160,25 +160,31 @@ def choose(result: record.Record, model: str | None, seed: int | None) -> record
     return max(runs, key=merit)  # the first of equals
 
 
-def _read_pictures(
-    names: Sequence[str], result: record.Record, invert: bool
+def read_pictures(
+    names: Sequence[str], dataset: record.DatasetInfo, invert: bool
 ) -> tuple["Images", list[str]]:
-    """Returns the pictures as the network wants them, and what is wrong with those that fail."""
+    """Returns the pictures as the network wants them, and what is wrong with those that fail.
+
+    Args:
+        names: Their paths.
+        dataset: What the network was trained on.
+        invert: Whether light becomes dark.
+    """
     import numpy as np
 
     from kerasdl.datasets.picture import read_picture
 
     found, failures = [], []
-    stretch = result.dataset.source == "folder"
+    stretch = dataset.source == "folder"
     for name in names:
         try:
             # Pillow warns of odd metadata; what matters is an error.
             with warnings.catch_warnings(action="ignore"):
-                picture = read_picture(Path(name), result.dataset.image_shape, stretch=stretch)
+                picture = read_picture(Path(name), dataset.image_shape, stretch=stretch)
             found.append(255 - picture if invert else picture)
         except (ValueError, OSError) as error:
             failures.append(str(error))
-    shape = len(found), *result.dataset.image_shape
+    shape = len(found), *dataset.image_shape
     return np.array(found, np.uint8).reshape(shape), failures
 
 
