@@ -32,7 +32,7 @@ COMMANDS = {
 """Each command's module, whose `main` runs it and whose `make_parser` says what it takes."""
 
 OTHER_WORDS = {
-    "compare": ("train", "fit", "learn", "run", "benchmark", "compare"),
+    "compare": ("train", "fit", "learn", "run", "benchmark"),
     "predict": ("classify", "infer", "inference", "apply"),
     "search": ("tune", "tuner", "hyperparameters", "optimize", "sweep"),
     "study": ("experiment", "experiments", "studies", "searches"),
@@ -100,8 +100,6 @@ def _command(text: str) -> str:
     if text in COMMANDS:
         return text
     near = next((name for name, words in OTHER_WORDS.items() if text.lower() in words), None)
-    if near == "compare" and near not in COMMANDS:
-        near = "svhn"
     near = near or suggest.nearest(text, COMMANDS)
     if near is None:
         raise argparse.ArgumentTypeError(command_line.expected(list(COMMANDS), text))

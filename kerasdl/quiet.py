@@ -40,6 +40,9 @@ def quiet_start(*, convolutions: bool = True, recorded: str | None = None) -> It
             yield
             kernels.let_threads_sleep()
             done = True
+        except KeyboardInterrupt:
+            done = True  # nothing in there says why
+            raise
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)

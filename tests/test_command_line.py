@@ -282,3 +282,21 @@ def test_a_list_is_a_table_json_or_names(capsys):
     streams.set_level(streams.QUIET)
     assert show() == "a\nb\n"
     assert os.linesep not in show(as_json=True).strip('[]\n é"')
+
+
+@pytest.mark.parametrize("width", [20, 60, 80])
+def test_results_show_their_figures_at_every_width(width):
+    from pathlib import Path
+
+    from kerasdl import record
+    from kerasdl.reporting.text import percent
+    from kerasdl.studies.show import show_results
+
+    root = Path(__file__).resolve().parents[1]
+    result = record.read(root / "apps" / "svhn" / "results.json")
+    file = io.StringIO()
+    show_results(Console(file=file, width=width), result, Path("run"))
+    said = file.getvalue().split("Report:")[0]
+    for row in result.summary:
+        assert percent(row.test_accuracy.mean) in said
+    assert "…" not in said
