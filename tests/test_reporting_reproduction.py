@@ -70,7 +70,7 @@ def test_the_table_has_every_figure_and_what_differs(capsys):
     assert "Not as in the record: keras: 3.14.0 -> 3.15.1" in out
     assert "Machine and versions are the record's" not in out
     assert out.rstrip().endswith("bit-identical to the record's.")
-    assert max(map(len, out.splitlines()[:15])) <= 100
+    assert max(map(len, out.splitlines()[:15])) <= 80
 
 
 def test_what_lies_outside_stands_out(capsys):

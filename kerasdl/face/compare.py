@@ -1,6 +1,5 @@
 """Comparisons of networks for notebooks and programs: the same as the apps' commands."""
 
-import difflib
 import importlib
 import os
 import time
@@ -135,14 +134,13 @@ def _models(models: Models) -> dict[str, Any]:
 
 def _check(app: "App", options: Mapping[str, Any]) -> None:
     """Raises ValueError for an option that there is not."""
+    from kerasdl import suggest
     from kerasdl.studies.options import make_parser
 
     known = {action.dest for action in make_parser(app)._actions} - set(_NOT_OPTIONS)
     for name in options:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ValueError(
-                f"unknown option.{hint} Received: {name!r}; expected one of "
+                f"unknown option.{suggest.hint(name, known)} Received: {name!r}; expected one of "
                 f"{', '.join(sorted(known))}"
             )

@@ -54,9 +54,8 @@ def load(
             raise ValueError(
                 f"labels and test belong to arrays. Received: them, with {str(data)!r}"
             )
-        from rich.console import Console
-
         from kerasdl.datasets import load as door
+        from kerasdl.terminal import Console
 
         console = Console()
         return door.load(

@@ -138,10 +138,9 @@ class Trained:
                 otherwise than the trained model: then nothing is published.
             FileNotFoundError: If the run's data set is not there.
         """
-        from rich.console import Console
-
         from kerasdl.export import formats as known
         from kerasdl.export.exporting import Order, export
+        from kerasdl.terminal import Console
 
         if self.source.dataset.source == "arrays":
             raise ValueError(

@@ -1,9 +1,9 @@
 """The list of networks, by name. Reading it is free: Keras is imported when one is built."""
 
-import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kerasdl import suggest
 from kerasdl.models import own
 from kerasdl.models.network import Network
 
@@ -180,7 +180,5 @@ def build(
 
 
 def _unknown(kind: str, received: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(received).lower(), known, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = f"Expected one of: {', '.join(known)}." if known else "There are none."
-    return f"Unknown {kind}. {listed} Received: {received!r}.{hint}"
+    return f"Unknown {kind}. {listed} Received: {received!r}.{suggest.hint(str(received), known)}"

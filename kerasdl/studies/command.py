@@ -8,16 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kerasdl import command_line, streams
+from kerasdl.command_line import INTERRUPTED
 from kerasdl.studies import experiment_command, predict
 from kerasdl.studies.comparing import compare
 from kerasdl.studies.options import App, make_parser, make_recipe
 from kerasdl.studies.together import team
 from kerasdl.training.workers import end
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
+GO_ON = "interrupted; the same command goes on with what is missing"
 
 
+@command_line.entry
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs an app's command line.
 
@@ -65,21 +67,13 @@ def _exit_code(
             ).status
             return INTERRUPTED if status == "interrupted" else 0
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except FloatingPointError as error:
-        print(f"{parser.prog}: training failed: {error}. Finished runs are kept", file=sys.stderr)
-        return 1
+        after = ". The training failed; finished runs are kept"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except OSError as error:  # a full disk, a folder without permission
-        print(
-            f"{parser.prog}: error: {error}. Finished runs and the last checkpoint are kept; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 1
+        after = ". Finished runs and the last checkpoint are kept; the same command goes on there"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; the same command goes on with what is missing",
-            file=sys.stderr,
-        )
+        streams.complain(f"{parser.prog}: {GO_ON}")
         return INTERRUPTED

@@ -8,8 +8,8 @@ from typing import Any, Literal, NamedTuple
 from kerasdl import recipe
 from kerasdl.datasets.dataset import Dataset
 from kerasdl.studies import minutes
+from kerasdl.studies.folder import RUNS, check_usable, locked, recorded_kernels
 from kerasdl.studies.folder import choose as choose_folder
-from kerasdl.studies.folder import locked, recorded_kernels
 from kerasdl.studies.options import App
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.show import banner, show_results
@@ -58,14 +58,13 @@ def compare(
         FloatingPointError: If a loss became NaN or infinite; finished runs are kept.
         OSError: If the folder cannot be written.
     """
-    from rich.console import Console
-
     from kerasdl import files
     from kerasdl.evaluation.familiarity import save_familiarity
     from kerasdl.studies.building import check_own
     from kerasdl.studies.conclude import Comparison
     from kerasdl.studies.conclude import conclude as draw_conclusions
     from kerasdl.studies.data import describe, divide, is_published, load_whole
+    from kerasdl.terminal import Console
 
     began = time.monotonic() if began is None else began
     console = console or Console(stderr=False, quiet=not workers.is_chief)
@@ -75,8 +74,9 @@ def compare(
     minutes.check(options)
     if "minutes" in options and workers.size > 1:
         raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
-    if "out" in options and workers.is_chief:
-        choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
+    if workers.is_chief:  # before what takes time
+        named = choose_folder(options["out"], app.name, {}, "") if "out" in options else RUNS
+        check_usable(named)
     check_there(plan)
     if dataset is None:
         dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.models import own, registry
 from kerasdl.record import Reported
 from kerasdl.studies import minutes
@@ -50,9 +50,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     augmentation: Mapping[str, int | float | bool] = msgspec.field(default_factory=dict)
 
 
-def make_parser(app: App) -> argparse.ArgumentParser:
+def make_parser(app: App) -> command_line.Parser:
     """Returns the parser of an app; options that are not given are absent from its result."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.apps.{app.name}",
         usage="%(prog)s [options]",
         description=app.description,
@@ -60,7 +60,7 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items())
         + " A finished run on your own pictures: predict IMAGE... (predict --help).",
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        words=("predict",),
     )
     parser.add_argument(
         "--preset", choices=sorted(app.presets), default="default", help="where to start from"

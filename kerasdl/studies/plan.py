@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from kerasdl import recipe
+from kerasdl import recipe, suggest
 from kerasdl.models import registry
 from kerasdl.models.network import Network
 from kerasdl.studies.transfer import settings as transferring
@@ -105,7 +105,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                 if name not in known:
                     raise ValueError(
                         f"{model} has the settings: {', '.join(known) or 'none'}. "
-                        f"Received: {name!r}"
+                        f"Received: {name!r}.{suggest.hint(name, known)}"
                     )
         for model in self.models:
             self._check_transfer(model)
@@ -203,8 +203,11 @@ def _find(model: str, networks: Mapping[str, Any]) -> Network:
     try:
         return registry.get(model)
     except ValueError as error:
+        near = suggest.hint(model, networks)
+        # One suggestion: of the names here, where one is as near as any network's.
+        text = str(error).partition(" Did you mean")[0] if near else str(error)
         own = f" Besides, here: {', '.join(networks)}." if networks else ""
-        raise ValueError(f"{error}{own}") from None
+        raise ValueError(f"{text}{own}{near}") from None
 
 
 def _check_name(model: str) -> None:
