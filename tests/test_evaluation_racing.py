@@ -44,7 +44,7 @@ def test_equal_models_are_told_apart_in_at_most_5_percent_of_races():
             wrong[models] += bool(
                 racing.run(accuracies(scores), most=20, images=IMAGES).beaten  # all are known
             )
-    # Without looks in the level, two models come to about 14 %; without pairs, four to 17 %.
+    # Without the looks in the level, two models come to 17 %; without the pairs, four to 19 %.
     assert all(0 < count <= 0.05 * races for count in wrong.values()), wrong
 
 
