@@ -129,7 +129,7 @@ def check_usable(folder: Path) -> None:
             f"{there}: {error.strerror or error}"
         ) from None
     if (folder / ".lock").exists():
-        with _lock(folder):
+        with _lock(folder, keep=True):
             pass
 
 
@@ -217,7 +217,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def _lock(folder: Path, keep: bool = False) -> Iterator[None]:
+    """Holds a folder's lock; `keep` leaves its file, which a killed process may have left."""
     try:
         import fcntl
     except ImportError:  # Windows has no flock
@@ -234,7 +235,8 @@ def _lock(folder: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if not keep:
+                path.unlink(missing_ok=True)
 
 
 def _remove_leftovers(folder: Path) -> None:
