@@ -1,13 +1,18 @@
 """`kerasdl compare`: a person's own images and own model, from the command line to the export."""
 
-import sys
-
+import keras
 import pytest
 from datasets_fakes import write_bands
 
 from kerasdl import cli, record
+from kerasdl.datasets.load import load
 from kerasdl.export import runs
 from kerasdl.models import saved
+from kerasdl.studies import building
+from kerasdl.studies.plan import resolve
+from kerasdl.training import precision
+from kerasdl.training.settings import Training
+from kerasdl.training.strategy import make_strategy
 
 SOURCE = """
 import keras
@@ -29,8 +34,7 @@ def folder(tmp_path, monkeypatch, without_figures):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine_compared.py").write_text(SOURCE)
     write_bands(tmp_path / "photos", {"train": 30, "test": 10}, 12)
-    yield tmp_path
-    sys.modules.pop("mine_compared", None)
+    return tmp_path
 
 
 def run(*more):
@@ -55,7 +59,6 @@ def test_own_images_and_an_own_model_from_the_command_line(folder, capsys):
     assert run() == 0
     assert record.read("out/results.json").runs == result.runs
     # Changed, it is another model.
-    sys.modules.pop("mine_compared")
     (folder / "mine_compared.py").write_text(SOURCE.replace("1e-3", "1e-2"))
     assert run() == 2
     assert "networks.build" in capsys.readouterr().err
@@ -75,3 +78,26 @@ def test_what_is_not_there_is_one_line(folder, capsys, models, message):
     assert message in error
     assert "Traceback" not in error
     assert not (folder / "new").exists()
+
+
+def test_what_a_model_was_compiled_with_trains_it(folder, monkeypatch):
+    monkeypatch.setattr(precision, "_has_bfloat16", lambda depthwise: True)  # as on many GPUs
+    dataset = load("photos")
+    places = {"build": "mine_compared.py:build", "mlp1": "mlp1"}
+    base = {"app": "compare", "models": list(places), "networks": places}
+    plan = resolve(
+        base, {"mlp1": Training()}, {"training": {"build": {"learning_rate": 0.5}}}, where="here"
+    )
+
+    def build(name):
+        return building.build(
+            plan, name, 0, dataset=dataset, train=dataset.train, strategy=make_strategy("none")
+        )
+
+    model = build("build")
+    assert isinstance(model.optimizer, keras.optimizers.RMSprop)
+    assert float(model.optimizer.learning_rate) == pytest.approx(1e-3)
+    assert model.loss.from_logits
+    assert building.precision_of(plan, "build") == "float32"
+    assert building.precision_of(plan, "mlp1") == "mixed_bfloat16"
+    assert isinstance(build("mlp1").optimizer, keras.optimizers.AdamW)

@@ -28,6 +28,7 @@ class Network:
         depthwise: whether it has depthwise convolutions, which processors compute fast in float32
             only.
         convolutions: whether it has convolutions at all.
+        own: whether it is a person's own, of which nothing is known before it is built.
         listed: settings that it is listed with where its own defaults need files that may not be
             at hand.
     """
@@ -40,6 +41,7 @@ class Network:
     published_in: str | None = None
     depthwise: bool = False
     convolutions: bool = True
+    own: bool = False
     listed: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def load(self) -> Callable[..., "keras.Model"]:

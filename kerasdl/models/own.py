@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 Builder = Callable[..., "keras.Model"]
 
-_GIVEN: dict[str, Builder] = {}
-"""Functions that were handed over in this process, by their whole name."""
+_KNOWN: dict[str, Builder] = {}
+"""The functions of this process by their whole name: what a run began with, it ends with."""
+
+_FILES: dict[Path, tuple[bytes, ModuleType]] = {}
+"""The files that were read here: their content then, and the module."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +72,11 @@ def give(builder: Builder) -> str:
         ValueError: If it is no function of two arguments or more.
     """
     _check_signature(builder)
+    _check_fresh(builder)
     # A lambda, or a function inside another, has a name that nothing can look up.
     name = builder.__qualname__.replace("<locals>.", "").replace("<lambda>", "model")
     whole = f"{builder.__module__}:{name}#{fingerprint(builder)}"
-    _GIVEN[whole] = builder
+    _KNOWN[whole] = builder
     return whole
 
 
@@ -87,9 +91,10 @@ def find(reference: str) -> OwnNetwork:
         ValueError: If there is no such module or function, or it changed since.
     """
     place, _, wanted = reference.partition("#")
-    builder = _GIVEN.get(reference) if wanted else None
+    builder = _KNOWN.get(reference) if wanted else None
     if builder is None:
         builder = _look_up(place)
+        _check_fresh(builder)
         found = fingerprint(builder)
         if wanted and wanted != found:
             raise ValueError(
@@ -97,13 +102,13 @@ def find(reference: str) -> OwnNetwork:
                 f"the recipe. Received: {found}; choose another --out for the new model"
             )
         wanted = found
+        _KNOWN[f"{place}#{wanted}"] = builder
     return OwnNetwork(
         name=f"{place}#{wanted}",
         title=name_of(place),
         function=place,
         source=place,
-        # What it consists of is not known before it is built: float32 suits everything.
-        depthwise=True,
+        own=True,
         builder=builder,
     )
 
@@ -194,26 +199,52 @@ def _module(where: str) -> ModuleType:
     path = Path(where).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"expected a Python file. Received: {where}, no such file")
-    # Under the name that `import mine` would give it, so that Keras saves its layers alike.
-    known = sys.modules.get(path.stem)
-    if known is not None and Path(getattr(known, "__file__", "") or "").resolve() == path.resolve():
+    path, content = path.resolve(), path.read_bytes()
+    read, known = _FILES.get(path, (None, None))
+    if known is not None and read == content:
         return known
-    spec = importlib.util.spec_from_file_location(path.stem if known is None else where, path)
+    # No module of that name, of Python or of a person, gets or loses its place by it.
+    name = f"{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     # Its neighbours can be imported, as if it were run.
-    sys.path.insert(0, str(path.resolve().parent))
-    sys.modules[spec.name] = module
+    sys.path.insert(0, str(path.parent))
+    sys.modules[name] = module
     try:
         with quiet_start():
             spec.loader.exec_module(module)
     except Exception as error:
-        del sys.modules[spec.name]
+        del sys.modules[name]
         raise ValueError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
     finally:
-        sys.path.remove(str(path.resolve().parent))
+        sys.path.remove(str(path.parent))
+    _FILES[path] = content, module
     return module
+
+
+def _check_fresh(builder: Builder) -> None:
+    """Raises ValueError if a function's file was edited after it was imported.
+
+    Its fingerprint would be of a source that does not run here.
+    """
+    code = builder.__code__
+    path = Path(code.co_filename)
+    if path.suffix != ".py" or not path.is_file():
+        return
+    try:
+        inside = [compile(path.read_bytes(), code.co_filename, "exec")]
+    except (SyntaxError, ValueError):
+        inside = []
+    for one in inside:  # grows: functions inside functions
+        inside += [constant for constant in one.co_consts if isinstance(constant, CodeType)]
+    alike = [one for one in inside if one.co_qualname == code.co_qualname]
+    if _bare(code) not in map(_bare, alike):
+        raise ValueError(
+            f"{path} was edited after {builder.__qualname__} was imported: expected its function "
+            "as it stands there. Import it again (importlib.reload), or restart Python"
+        )
 
 
 def _check_signature(builder: Any) -> None:

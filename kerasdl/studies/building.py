@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.models import bases, own, registry
+from kerasdl.models import bases, registry
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.settings import Precision
 
@@ -22,7 +22,9 @@ def precision_of(plan: Recipe, name: str) -> str:
     from kerasdl.training.precision import resolve
 
     if name not in plan.transfer:
-        return resolve(plan.precision, depthwise=plan.network(name).depthwise)
+        network = plan.network(name)
+        # What a person's own consists of is not known: float32 suits everything.
+        return resolve(plan.precision, depthwise=network.depthwise, exact=network.own)
     base = str(plan.settings[name]["base"])
     if plan.transfer[name].arm == "scratch":
         return resolve(plan.precision, depthwise=bases.get(base).depthwise)
@@ -55,14 +57,14 @@ def check_own(plan: Recipe, dataset: Dataset, say: Callable[[str], None]) -> Non
         ValueError: If one cannot be trained; the message says why.
     """
     for name in plan.models:
-        network = plan.network(name).name
-        if not own.is_reference(network):
+        network = plan.network(name)
+        if not network.own:
             continue
         from kerasdl.models.adopted import adopt, rescales
 
         shape, classes = dataset.image_shape, dataset.num_classes
-        model = registry.build(network, shape, classes, **plan.settings.get(name, {}))
-        found = adopt(model, shape, classes, network.partition("#")[0])
+        model = registry.build(network.name, shape, classes, **plan.settings.get(name, {}))
+        found = adopt(model, shape, classes, network.source)
         if found.probabilities:
             say(
                 f"{name}: its {found.probabilities} is taken off for the training, which computes "
@@ -112,11 +114,11 @@ def build(
     keras.utils.set_random_seed(seed)
     settings = {**plan.settings.get(name, {}), **({} if weights is None else {"weights": weights})}
     with strategy.scope(), policy(precision_of(plan, name)):
-        network = plan.network(name).name
-        brought: dict[str, Any] = {}
-        model = registry.build(network, dataset.image_shape, dataset.num_classes, **settings)
-        if own.is_reference(network):
-            found = adopt(model, dataset.image_shape, dataset.num_classes, network)
+        network, brought = plan.network(name), {}
+        shape, classes = dataset.image_shape, dataset.num_classes
+        model = registry.build(network.name, shape, classes, **settings)
+        if network.own:
+            found = adopt(model, shape, classes, network.source)
             model = found.model
             if found.optimizer is not None:
                 brought = {"optimizer": found.optimizer, "smoothing": found.smoothing}

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.models import costs, own, registry
+from kerasdl.models import costs, registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.timing import Sizes, forecast
@@ -200,7 +200,7 @@ class NetworksTiming:
         if name in self._plan.transfer:
             size = self._plan.settings[name].get("size") or self._dataset.image_shape[0]
             return 4e9 * (size / 224) ** 2
-        if not self._count or own.is_reference(self._plan.network(name).name):
+        if not self._count or self._plan.network(name).own:
             return 3e8
         if name not in self._operations:
             network, settings = self._plan.network(name).name, self._plan.settings.get(name, {})

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from kerasdl import record
 from kerasdl.evaluation import metrics
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.models import costs, own, transfer
+from kerasdl.models import costs, transfer
 from kerasdl.studies.building import precision_of
 from kerasdl.studies.plan import Recipe
 
@@ -44,7 +44,7 @@ def score(
         settings=settings,
         parameters=_count_all(engine.model) if from_elsewhere else trained,
         multiply_accumulates=costs.known_multiply_accumulates(engine.model)
-        if own.is_reference(plan.network(name).name)
+        if plan.network(name).own
         else costs.multiply_accumulates(engine.model),
         epochs=epochs,
         train_seconds=engine.train_seconds,
