@@ -31,8 +31,6 @@ _OTHER_WORDS = {
 
 P = ParamSpec("P")
 
-_running = 0
-
 
 class Parser(argparse.ArgumentParser):
     """The parser of every command: one-line errors with suggestions, and the usual options.
@@ -180,10 +178,9 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
 
     @functools.wraps(main)
     def run(*args: P.args, **kwargs: P.kwargs) -> int:
-        global _running
-        if _running:
+        if streams.commanding:
             return main(*args, **kwargs)
-        _running += 1
+        streams.commanding = True
         try:
             streams.open_closed()
             streams.set_level(streams.NORMAL)
@@ -198,6 +195,6 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
             streams.complain("kerasdl: interrupted")
             return INTERRUPTED
         finally:
-            _running -= 1
+            streams.commanding = False
 
     return run

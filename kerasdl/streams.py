@@ -10,6 +10,9 @@ QUIET, NORMAL, VERBOSE = -1, 0, 1
 OUTPUT_CLOSED = 141
 """Exit code when the reader of standard output has gone, the shell's convention (128 + SIGPIPE)."""
 
+commanding = False
+"""Whether this process runs a command; a program that imports kerasdl handles its own streams."""
+
 level = NORMAL
 """How much this process says; `-q` and `-v` of every command set it."""
 

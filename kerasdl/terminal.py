@@ -35,10 +35,17 @@ class Console(rich.console.Console):
         super().__init__(quiet=quiet or streams.level == streams.QUIET, **options)
 
     def on_broken_pipe(self) -> None:
-        """Ends the command; without a reader of standard error it goes on."""
+        """Ends the command; without a reader of standard error it goes on.
+
+        Raises:
+            BrokenPipeError: Where no command runs, but a program that imports kerasdl.
+        """
         self.quiet = True
-        if not self.stderr:
-            streams.end_without_reader()
+        if self.stderr:
+            return
+        if not streams.commanding:
+            raise BrokenPipeError("standard output has no reader any more")
+        streams.end_without_reader()
 
 
 def line_seconds() -> float:

@@ -181,6 +181,12 @@ def test_output_that_nobody_reads_ends_with_a_sentence_and_141(monkeypatch, caps
     assert "nobody reads standard output" in line
 
 
+def test_a_program_that_imports_kerasdl_gets_an_exception(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", Closed())
+    with pytest.raises(BrokenPipeError):
+        Console().print("x")
+
+
 def test_standard_error_that_nobody_reads_does_not_matter(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", Closed())
     Console(stderr=True).print("progress")
