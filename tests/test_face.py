@@ -111,6 +111,8 @@ def test_pictures_are_read_from_files_and_folders(run, arrays, tmp_path):
     [
         (["mlp1"], {"epohcs": 3}, "Did you mean 'epochs'"),
         (["mlp1"], {"epochs": "three"}, "Expected `int`"),
+        (["mlp1"], {"preset": "fulll"}, "expected one of default"),
+        (["mlp1"], {"transfer": "vgg16"}, "give one of them"),
         (["lenet"], {}, "Did you mean 'lenet5'"),
         ([3], {}, "models are names"),
         ([print], {}, "wrap it in a function"),
@@ -121,6 +123,27 @@ def test_mistakes_are_one_clear_error(arrays, tmp_path, models, options, message
     with pytest.raises(ValueError, match=message):
         kd.compare(arrays, models, out=tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_known_data_set_has_its_apps_training_however_it_is_named(monkeypatch):
+    from kerasdl.apps import svhn
+
+    data = kd.load("svhn")
+    plans = []
+
+    def stop(app, plan, *arguments, **options):
+        plans.append(plan)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kerasdl.studies.comparing.compare", stop)
+    for given, options in (("svhn", {}), (data, {}), (data, {"preset": "full"})):
+        with pytest.raises(KeyboardInterrupt):
+            kd.compare(given, **options)
+    named, loaded, full = plans
+    assert named == loaded
+    assert list(named.models) == list(svhn.APP.presets["default"]["models"])
+    assert list(full.models) == list(svhn.APP.presets["full"]["models"])
+    assert full.training["smallnet"] == svhn.TRAINING["smallnet"]
 
 
 @pytest.mark.parametrize("module", [loading, comparing], ids=lambda module: module.__name__)

@@ -7,6 +7,7 @@ import pytest
 
 from kerasdl import cli, record
 from kerasdl.studies import run_list
+from kerasdl.studies.folder import locked
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -61,6 +62,18 @@ def test_damaged_and_begun_runs_are_listed_and_a_runs_insides_are_not(tmp_path):
     assert "app" in found["bad"].problem
     one = found["begun"]
     assert (one.status, one.kind, one.dataset) == ("unfinished", "search", "mnist")
+
+
+def test_a_run_is_running_only_while_a_process_works_in_it(tmp_path):
+    text = (ROOT / "apps" / "gurmukhi" / "results.json").read_text()
+    (tmp_path / "run").mkdir()
+    running = text.replace('"status": "complete"', '"status": "running"')
+    (tmp_path / "run" / "results.json").write_text(running)
+    with locked(tmp_path / "run"):
+        assert [run.status for run in run_list.find(tmp_path)] == ["running"]
+    (tmp_path / "run" / ".lock").touch()  # as a killed process leaves it
+    assert [run.status for run in run_list.find(tmp_path)] == ["interrupted"]
+    assert (tmp_path / "run" / ".lock").exists()
 
 
 def test_the_command(tmp_path, capsys, monkeypatch):

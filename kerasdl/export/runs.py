@@ -6,6 +6,7 @@ from typing import Any
 
 from kerasdl import recipe, record
 from kerasdl.studies import predict
+from kerasdl.studies.folder import read_finished
 from kerasdl.studies.plan import Data
 
 WINNER = "winner"
@@ -58,19 +59,7 @@ def find(folder: Path, model: str | None = None, seed: int | None = None) -> Sou
         FileNotFoundError: If there is no finished run, or the model's file is missing.
         ValueError: If the run is not finished, has no such model or seed, or no model at all.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        there = "no results.json" if folder.is_dir() else "no such folder"
-        raise FileNotFoundError(
-            f"expected the folder of a finished run. Received: {folder}, {there}"
-        )
-    findings = record.is_findings(path)
-    result = record.read_findings(path) if findings else record.read(path)
-    if result.status != "complete":
-        raise ValueError(
-            f"expected a finished run. Received: {folder}, which is {result.status}; its command "
-            f"goes on with it: {result.command}"
-        )
+    result = read_finished(folder)
     if isinstance(result, record.Findings):
         source = _winner(folder, result, model, seed)
     else:

@@ -20,7 +20,7 @@ _NOT_OPTIONS = ("help", "study", "dataset", "data", "set", "find_lr", "workers",
 
 def compare(
     data: Any,
-    models: Models = ("lenet5", "smallnet"),
+    models: Models | None = None,
     *,
     seeds: int = 1,
     out: str | os.PathLike[str] | None = None,
@@ -52,15 +52,17 @@ def compare(
         data: As for `load`.
         models: Names of networks (`python -m kerasdl.models` lists them), places of your own
             ("mine.py:build") or functions `(input_shape, num_classes) -> keras.Model`; one, a
-            list of them, or a mapping from names of your choice. An uncompiled model is trained
-            as `options` say; a compiled one keeps its optimizer and loss. Pixels come as 0..255.
+            list of them, or a mapping from names of your choice; None for those of the preset.
+            An uncompiled model is trained as `options` say; a compiled one keeps its optimizer
+            and loss. Pixels come as 0..255.
         seeds: How often each model is trained, >= 1.
         out: The run folder; None for runs/NAME, or runs/NAME-2 where that has another run.
         settings: Settings by the model's name, e.g. {"mlp": {"units": [256, 64]}}.
         data_dir: The folder with the known data sets' files; None for KERASDL_DATA or a download.
         **options: Any option of the command line with underscores, e.g. epochs=10,
             batch_size=64, optimizer="sgd", validation_fraction=0.1, train_size=1000,
-            precision="float32", minutes=5, log=("tensorboard",), transfer="mobilenet_0.75".
+            precision="float32", minutes=5, log=("tensorboard",), preset="full"; or, instead of
+            models, transfer="mobilenet_0.75".
 
     Returns:
         The finished comparison.
@@ -80,15 +82,17 @@ def compare(
     began = time.monotonic()
     app = _app_of(data)
     _check(app, options)
+    if "transfer" in options and models is not None:
+        raise ValueError("transfer chooses the models. Received: models, too; give one of them")
     dataset = load(data, data_dir=data_dir)
     named = os.fspath(data) if isinstance(data, str | os.PathLike) else dataset.name
-    asked: dict[str, Any] = {**options, "preset": "default", "dataset": named, "seeds": seeds}
+    asked: dict[str, Any] = {"preset": "default", **options, "dataset": named, "seeds": seeds}
     if out is not None:
         asked["out"] = os.fspath(out)
     if data_dir is not None:
         asked["data"] = os.fspath(data_dir)
     given = {"settings": {name: dict(one) for name, one in (settings or {}).items()}}
-    plan = make_recipe(app, asked, given if "transfer" in options else {**_models(models), **given})
+    plan = make_recipe(app, asked, {**({} if models is None else _models(models)), **given})
     if plan.data.classes:
         from kerasdl.datasets.classes import restrict
 
@@ -107,8 +111,11 @@ def compare(
 def _app_of(data: Any) -> "App":
     """Returns the app of a known data set, with what is best for it; else the general one."""
     from kerasdl.datasets import catalog
+    from kerasdl.datasets.dataset import Dataset
 
     name = catalog.canonical(data) if isinstance(data, str) else None
+    if isinstance(data, Dataset) and data.source not in ("folder", "arrays"):
+        name = data.name
     module = name if name in catalog.ENTRIES else "compare"
     app: App = importlib.import_module(f"kerasdl.apps.{module}").APP
     return app
@@ -135,6 +142,7 @@ def _models(models: Models) -> dict[str, Any]:
 def _check(app: "App", options: Mapping[str, Any]) -> None:
     """Raises ValueError for an option that there is not."""
     from kerasdl import suggest
+    from kerasdl.command_line import expected
     from kerasdl.studies.options import make_parser
 
     known = {action.dest for action in make_parser(app)._actions} - set(_NOT_OPTIONS)
@@ -144,3 +152,5 @@ def _check(app: "App", options: Mapping[str, Any]) -> None:
                 f"unknown option.{suggest.hint(name, known)} Received: {name!r}; expected one of "
                 f"{', '.join(sorted(known))}"
             )
+    if options.get("preset", "default") not in app.presets:
+        raise ValueError(f"preset: {expected(list(app.presets), str(options['preset']))}")

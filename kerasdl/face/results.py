@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kerasdl import record
 from kerasdl.face.trained import Trained
+from kerasdl.studies.folder import results_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,10 +28,7 @@ class Comparison:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        path = self.folder / "results.json"
-        if not path.is_file():
-            there = "no results.json" if self.folder.is_dir() else "no such folder"
-            raise FileNotFoundError(f"expected a run folder. Received: {self.folder}, {there}")
+        path = results_of(self.folder)
         if record.is_findings(path):
             raise ValueError(
                 f"expected a comparison of networks. Received: {self.folder}, the experiment "

@@ -57,18 +57,20 @@ class Trained:
         import numpy as np
         import pandas as pd
 
+        from kerasdl.studies.predict import probabilities
+
         if top < 1:
             raise ValueError(f"top must be 1 or more. Received: {top}")
         names, pixels = self._pixels(images, invert)
-        probabilities = self._probabilities(pixels)
+        chances = probabilities(self.model, pixels)
         count = min(top, len(self.class_names))
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        order = np.argsort(-chances, axis=1, kind="stable")[:, :count]
         columns: dict[str, Any] = {"image": names}
         for place in range(count):
             chosen = order[:, place]
             columns[f"class_{place + 1}"] = [self.class_names[label] for label in chosen]
             columns[f"probability_{place + 1}"] = np.take_along_axis(
-                probabilities, chosen[:, None], axis=1
+                chances, chosen[:, None], axis=1
             )[:, 0]
         return pd.DataFrame(columns)
 
@@ -188,10 +190,3 @@ class Trained:
         if failures:
             raise ValueError("; ".join(failures))
         return names, pixels
-
-    def _probabilities(self, pixels: Any) -> Any:
-        import numpy as np
-
-        from kerasdl.evaluation.predictions import log_probabilities
-
-        return np.exp(log_probabilities(self.model.predict(pixels, batch_size=256, verbose=0)))

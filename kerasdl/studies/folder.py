@@ -43,7 +43,7 @@ def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> P
     number = 1
     while True:
         folder = RUNS / (app if number == 1 else f"{app}-{number}")
-        if _is_free(folder) or _holds(folder, plan, sha256):
+        if _is_free(folder) or _held(folder, plan, sha256):
             return folder
         number += 1
 
@@ -142,6 +142,46 @@ def _is_free(folder: Path) -> bool:
     return folder.is_dir() and found <= {".lock", "recipe.toml", "find_lr"}
 
 
+def results_of(folder: Path, advice: str = "") -> Path:
+    """Returns the file with a run's results.
+
+    Args:
+        folder: The run folder.
+        advice: What to do where there is none.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    path = folder / "results.json"
+    if not path.is_file():
+        there = "no results.json" if folder.is_dir() else "no such folder"
+        raise FileNotFoundError(
+            f"expected the folder of a finished run. Received: {folder}, {there}{advice}"
+        )
+    return path
+
+
+def read_finished(folder: Path, advice: str = "") -> record.Record | record.Findings:
+    """Returns the record of a finished run.
+
+    Args:
+        folder: The run folder.
+        advice: What to do where there is none.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is damaged, or the run is not finished.
+    """
+    path = results_of(folder, advice)
+    found = record.read_findings(path) if record.is_findings(path) else record.read(path)
+    if found.status != "complete":
+        raise ValueError(
+            f"expected a finished run. Received: {folder}, which is {found.status}; its command "
+            f"goes on with it: {found.command}"
+        )
+    return found
+
+
 def is_finished(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
     """Whether a folder has all of a comparison, so that nothing is left to do.
 
@@ -150,20 +190,32 @@ def is_finished(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
         plan: The recipe as plain data.
         sha256: Checksum of the images.
     """
-    if not _holds(folder, plan, sha256):
+    found = _held(folder, plan, sha256)
+    return found is not None and found.status == "complete" and (folder / "report.html").is_file()
+
+
+def is_busy(folder: Path) -> bool:
+    """Whether a process of kerasdl works in a run folder now."""
+    if not (folder / ".lock").exists():
         return False
-    report = (folder / "report.html").is_file()
-    return report and record.read(folder / "results.json").status == "complete"
+    try:
+        with _lock(folder, keep=True):
+            return False
+    except ValueError:
+        return True
+    except OSError:  # somebody else's: not ours to open
+        return False
 
 
-def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
+def _held(folder: Path, plan: Mapping[str, Any], sha256: str) -> record.Record | None:
+    """Returns the record of this very comparison in a folder; None if it has another or none."""
     try:
         old = record.read(folder / "results.json")
         # A setting that a later version added had its default then.
         before = recipe.to_dict(recipe.from_dict(old.recipe, Recipe, where=str(folder)))
     except (ValueError, OSError):  # somebody else's, or damaged: not ours to touch
-        return False
-    return before == plan and old.dataset.sha256 == sha256
+        return None
+    return old if before == plan and old.dataset.sha256 == sha256 else None
 
 
 def keep_environment(folder: Path, environment: record.Environment) -> None:

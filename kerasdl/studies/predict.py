@@ -11,8 +11,11 @@ import msgspec
 
 from kerasdl import command_line, record, streams, suggest
 from kerasdl.studies.answers import Answers, Guess, Picture, show
+from kerasdl.studies.folder import read_finished
 
 if TYPE_CHECKING:
+    import keras
+
     from kerasdl.evaluation.familiarity import Familiarity, Images
 
 
@@ -85,7 +88,7 @@ def _predict(app: str | None, prog: str, options: Any) -> int:
     known = None
     if (folder / familiarity.NAME).exists():
         known = familiarity.load(folder / familiarity.NAME)
-    probabilities = _probabilities(folder, run, result.dataset, images)
+    chances = _probabilities(folder, run, result.dataset, images)
     answers = Answers(
         run=str(folder),
         model=run.model,
@@ -96,7 +99,7 @@ def _predict(app: str | None, prog: str, options: Any) -> int:
         held_out=None if known is None else known.num_held_out,
         pictures=[
             _picture(file, image, row, result.dataset.class_names, known, options)
-            for file, image, row in zip(options.images, images, probabilities, strict=True)
+            for file, image, row in zip(options.images, images, chances, strict=True)
         ],
     )
     if options.json:
@@ -113,18 +116,12 @@ def _read_record(app: str | None, folder: Path) -> record.Record:
         FileNotFoundError: If there is none.
         ValueError: If the run is not finished, or it is no comparison of networks.
     """
-    path = folder / "results.json"
-    if not path.is_file():
-        there = "no results.json" if folder.is_dir() else "no such folder"
-        raise FileNotFoundError(
-            f"expected the folder of a finished run. Received: {folder}, {there}; train with "
-            f"`python -m kerasdl.apps.{app or 'svhn'}`, or name another with --run"
-        )
-    result = record.read(path)
-    if result.status != "complete":
+    advice = f"; train with `python -m kerasdl.apps.{app or 'svhn'}`, or name another with --run"
+    result = read_finished(folder, advice)
+    if isinstance(result, record.Findings):
         raise ValueError(
-            f"expected a finished run. Received: {folder}, which is {result.status}; its command "
-            f"goes on with it: {result.command}"
+            f"expected a comparison of networks. Received: {folder}, an experiment or a search "
+            f"({result.experiment})"
         )
     return result
 
@@ -192,9 +189,7 @@ def _probabilities(
     folder: Path, run: record.Run, dataset: record.DatasetInfo, images: "Images"
 ) -> Any:
     """Returns each picture's probability of each class, float64 (n, classes)."""
-    import numpy as np
 
-    from kerasdl.evaluation.predictions import log_probabilities
     from kerasdl.models import saved
     from kerasdl.training.environment import start_keras
 
@@ -207,8 +202,21 @@ def _probabilities(
             f"{path} is not the run's model: expected images {dataset.image_shape} and "
             f"{expected[-1]} classes. Received: {model.input_shape} and {model.output_shape}"
         )
-    scores = model.predict(images, batch_size=256, verbose=0)
-    return np.exp(log_probabilities(scores))
+    return probabilities(model, images)
+
+
+def probabilities(model: "keras.Model", images: "Images") -> Any:
+    """Returns each picture's probability of each class, float64 (n, classes).
+
+    Args:
+        model: A saved model, from pixels to logits.
+        images: uint8 array (n, h, w, c) of its size.
+    """
+    import numpy as np
+
+    from kerasdl.evaluation.predictions import log_probabilities
+
+    return np.exp(log_probabilities(model.predict(images, batch_size=256, verbose=0)))
 
 
 def _preparation(dataset: record.DatasetInfo, invert: bool) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from kerasdl import recipe
 from kerasdl.record import DatasetInfo, Spread
+from kerasdl.studies.folder import is_busy
 
 Kind = Literal["comparison", "experiment", "search"]
 
@@ -126,7 +127,7 @@ def _read(folder: Path) -> ListedRun:
         folder=str(folder),
         kind=kind,
         app=app,
-        status=head.status,
+        status=_status(head.status, folder),
         dataset=None if head.dataset is None else head.dataset.label,
         synthetic=head.dataset is not None and head.dataset.source == "synthetic",
         models=models,
@@ -135,6 +136,11 @@ def _read(folder: Path) -> ListedRun:
         score=score,
         when=head.created,
     )
+
+
+def _status(recorded: str, folder: Path) -> str:
+    """Returns "interrupted" for a run whose process ended without saying so."""
+    return "interrupted" if recorded == "running" and not is_busy(folder) else recorded
 
 
 def _begun(folder: Path) -> ListedRun:
