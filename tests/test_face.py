@@ -70,6 +70,15 @@ def test_another_recipe_in_the_same_folder_is_refused(run, arrays):
         kd.compare(arrays, ["mlp1", tiny], epochs=4, out=run.folder)
 
 
+def test_the_record_has_the_call_that_made_it(run, arrays):
+    assert run.record.command == (
+        "kerasdl.compare('arrays', ['mlp1', tiny], seeds=2, epochs=3, batch_size=16, "
+        "learning_rate=0.01)"
+    )
+    assert "```python\nkerasdl.compare(" in (run.folder / "README.md").read_text()
+    assert comparing._shown({"a": tiny, "b": "mlp1"}) == "{'a': tiny, 'b': 'mlp1'}"
+
+
 def test_a_finished_run_is_loaded(run):
     assert kd.load_run(run.folder).table.equals(run.table)
     with pytest.raises(FileNotFoundError, match="no such folder"):

@@ -95,6 +95,7 @@ def test_names_are_the_functions_and_never_those_of_ours(mine):
         ("no_such_module:build", ValueError, "can be imported"),
         ("mine_of_tests.py:biuld", ValueError, "It has: build, lenet5"),
         ("mine_of_tests.py:keras", ValueError, "a function"),
+        ("__main__:build#3f2a61c0b7d4", ValueError, "put build into a file"),
     ],
 )
 def test_what_is_not_there_is_said(mine, place, error, message):

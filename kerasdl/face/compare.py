@@ -100,8 +100,10 @@ def compare(
     place = folder.choose(asked.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
     if folder.is_finished(place, recipe.to_dict(plan), dataset.sha256):
         return Comparison(place)
-    shown = ", ".join(f"{name}={value!r}" for name, value in {"seeds": seeds, **options}.items())
-    command = f"kerasdl.compare({named!r}, {list(plan.models)}, {shown})"
+    shown = {"seeds": seeds, **({"settings": given["settings"]} if settings else {}), **options}
+    arguments = [repr(named), *([] if models is None else [_shown(models)])]
+    arguments += [f"{name}={value!r}" for name, value in shown.items()]
+    command = f"kerasdl.compare({', '.join(arguments)})"
     ended = run(app, plan, asked, command, workers=ALONE, dataset=dataset, began=began)
     if ended.status == "interrupted" or ended.folder is None:
         raise KeyboardInterrupt
@@ -137,6 +139,15 @@ def _models(models: Models) -> dict[str, Any]:
                 f"(input_shape, num_classes) -> keras.Model. Received: {one!r}"
             )
     return {"models": named}
+
+
+def _shown(models: Any) -> str:
+    """Returns models as they stand in a program, functions by their names."""
+    if isinstance(models, Mapping):
+        return f"{{{', '.join(f'{name!r}: {_shown(one)}' for name, one in models.items())}}}"
+    if callable(models):
+        return str(models.__name__)
+    return repr(models) if isinstance(models, str) else f"[{', '.join(map(_shown, models))}]"
 
 
 def _check(app: "App", options: Mapping[str, Any]) -> None:

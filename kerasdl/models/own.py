@@ -168,6 +168,11 @@ def with_names(
 
 def _look_up(place: str) -> Builder:
     where, _, name = place.rpartition(":")
+    if where == "__main__":
+        raise ValueError(
+            f"{name} was defined in a notebook or a program, where no other process finds it. Make "
+            f"the same call there again, or put {name} into a file: --models FILE.py:{name}"
+        )
     module = _module(where)
     builder: Any = module
     for part in name.split("."):
