@@ -13,6 +13,7 @@ import tuner_fakes as fakes
 
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed
+from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
 from kerasdl.tuning.training_jobs import Rows
 
@@ -64,7 +65,9 @@ def assert_trials_are_their_own_trainings(folder, dtype, tolerance, keep, seeds)
             if outcome.values["width"] == 4:  # the engine's stream of dropout is another
                 alone = Packed([model], [TRAINING])
                 given = {"seed": 0, "seeds": [execution.seed], "validation": validation}
-                (history,) = alone.fit(train, **given, keep="val_loss" if keep == "best" else None)
+                (history,) = alone.fit(
+                    train, **given, keep=Keep("val_loss", "min") if keep == "best" else None
+                )
                 alone.unpack()
             else:
                 patient = {"restore_best_weights": True, "patience": 9, "monitor": "val_loss"}

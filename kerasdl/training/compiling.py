@@ -1,5 +1,6 @@
 """From training settings to a compiled Keras model."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -96,6 +97,33 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
 
 
 keras.saving.register_keras_serializable("kerasdl")(SmoothedCrossentropy)
+
+
+def class_loss(loss: Any) -> Any:
+    """Returns the loss of a compiled classifier as an object; None for any other loss.
+
+    Args:
+        loss: As a model was compiled with it: a name, a function or an object.
+
+    Returns:
+        A SparseCategoricalCrossentropy, a SmoothedCrossentropy (both of class numbers) or a
+        CategoricalCrossentropy (of one-hot rows).
+    """
+    sparse, dense = (
+        keras.losses.SparseCategoricalCrossentropy,
+        keras.losses.CategoricalCrossentropy,
+    )
+    names = {
+        "sparse_categorical_crossentropy": sparse,
+        "SparseCategoricalCrossentropy": sparse,
+        keras.losses.sparse_categorical_crossentropy: sparse,
+        "categorical_crossentropy": dense,
+        "CategoricalCrossentropy": dense,
+        keras.losses.categorical_crossentropy: dense,
+    }
+    if isinstance(loss, str) or inspect.isfunction(loss):
+        return names[loss]() if loss in names else None
+    return loss if type(loss) in (sparse, dense, SmoothedCrossentropy) else None
 
 
 def compile_model(

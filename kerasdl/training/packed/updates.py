@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerasdl.training.compiling import SmoothedCrossentropy
+from kerasdl.training.compiling import SmoothedCrossentropy, class_loss
 from kerasdl.training.packed.chains import Chain
 from kerasdl.training.packed.rules import (
     ADAM,
@@ -109,27 +109,27 @@ def smoothing_of(chain: Chain) -> float:
     """Returns the label smoothing of a compiled model's loss.
 
     Raises:
-        ValueError: If its loss is no cross-entropy of integer labels and its outputs.
+        ValueError: If its loss is no cross-entropy of classes and its outputs.
     """
-    loss = chain.model.loss
-    if type(loss) is SmoothedCrossentropy and not chain.probabilities:
-        return float(loss.smoothing)
-    if loss == "sparse_categorical_crossentropy":
-        loss = keras.losses.SparseCategoricalCrossentropy()
-    if type(loss) is not keras.losses.SparseCategoricalCrossentropy:
+    loss = class_loss(chain.model.loss)
+    if loss is None:
         raise ValueError(
             f"{chain.model.name} cannot be packed: expected the loss "
-            f"SparseCategoricalCrossentropy. Received: {loss}"
+            "SparseCategoricalCrossentropy or CategoricalCrossentropy. "
+            f"Received: {chain.model.loss}"
         )
+    if type(loss) is SmoothedCrossentropy and not chain.probabilities:
+        return float(loss.smoothing)
     config = loss.get_config()
-    if config["ignore_class"] is not None or loss.reduction != "sum_over_batch_size":
+    options = config.get("ignore_class") is not None or config.get("axis", -1) != -1
+    if options or loss.reduction != "sum_over_batch_size":
         raise ValueError(f"{chain.model.name} cannot be packed: its loss has options without form")
-    if config["from_logits"] is chain.probabilities:
+    if config.get("from_logits", True) is chain.probabilities:
         raise ValueError(
             f"{chain.model.name} cannot be packed: the loss takes "
-            f"{'logits' if config['from_logits'] else 'probabilities'} and the model gives others"
+            f"{'probabilities' if not chain.probabilities else 'logits'} and the model gives others"
         )
-    return 0.0
+    return float(config.get("label_smoothing", 0.0))
 
 
 def slot_of(owner: Owner, slot: Slot) -> Any:
