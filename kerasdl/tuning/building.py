@@ -10,7 +10,7 @@ import msgspec
 
 from kerasdl.training.compiling import class_loss
 from kerasdl.training.settings import Training
-from kerasdl.tuning.search_arguments import SearchArguments
+from kerasdl.tuning.search_arguments import NO_CLASSES, SearchArguments
 from kerasdl.tuning.training_jobs import Job
 
 
@@ -134,9 +134,15 @@ def check_model(
 def _check_labels(model: keras.Model, arguments: SearchArguments) -> None:
     """Checks that labels which are classes go with the loss and the outputs."""
     loss, train = class_loss(model.loss), arguments.train
+    dense = type(loss) is keras.losses.CategoricalCrossentropy
+    if loss is not None and not dense and arguments.why == NO_CLASSES:
+        raise ValueError(
+            f"expected class numbers 0, 1, ... for the loss {_name(model.loss)}. "
+            f"Received: {NO_CLASSES}"
+        )
     if loss is None or train is None or arguments.validation is None:
         return
-    name = "one-hot" if type(loss) is keras.losses.CategoricalCrossentropy else "integers"
+    name = "one-hot" if dense else "integers"
     if name != train.kind:
         shape = tuple(train.targets.shape)
         raise ValueError(

@@ -263,6 +263,15 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         if not distribution.has_chief_oracle() and not self.plain_oracle.start_order:
             self.plain_oracle.trials.clear()
 
+    def _override_compile_args(self, model: Any) -> None:
+        # KerasTuner's reads what a model that is not compiled has not.
+        if not getattr(model, "compiled", True) and self.optimizer and self.loss:
+            copy = keras.optimizers.serialize(keras.optimizers.get(self.optimizer))
+            optimizer = keras.optimizers.deserialize(copy)
+            model.compile(optimizer, self.loss, metrics=self.metrics)
+        elif getattr(model, "compiled", False):
+            super()._override_compile_args(model)
+
     def _populate_initial_space(self) -> None:
         super()._populate_initial_space()
         if isinstance(self.oracle, keras_tuner.oracles.GridSearchOracle):

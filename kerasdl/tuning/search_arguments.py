@@ -26,6 +26,7 @@ _UNDERSTOOD = (
     # However many examples are scored at a time, the scores are the same.
     "validation_batch_size",
 )
+NO_CLASSES = "y is neither class numbers nor one-hot rows"
 _REASONS = {
     "callbacks": "callbacks= see one model at a time (patience= ends trainings early, together)",
 }
@@ -97,6 +98,9 @@ def read_arguments(
             "the first trial would use a generator up: expected arrays, a tf.data.Dataset or a "
             f"keras.utils.PyDataset. Received: a {type(x).__name__}"
         )
+    if given.get("validation_freq", 1) != 1 and not own_fit:
+        frequency = given["validation_freq"]
+        raise ValueError(f"a trial is scored every epoch. Received: validation_freq = {frequency}")
     callbacks = given.get("callbacks") or []
     place = _NAMES.index("callbacks")
     if len(args) > place:
@@ -184,13 +188,18 @@ def _arrays(given: Mapping[str, Any]) -> tuple[Labelled, Labelled]:
                 "validation_split must leave examples on both sides. "
                 f"Received: {share} of {len(x)} examples"
             )
-    elif isinstance(held_out, tuple | list) and len(held_out) == 2:
+    elif isinstance(held_out, tuple | list) and len([*held_out]) == 2:
         pairs = (x, y), (_array(held_out[0], "x"), _array(held_out[1], "y"))
     else:
         raise _Unfit("validation_data is not a pair of arrays")
     train, validation = labelled(*pairs[0], "x and y"), labelled(*pairs[1], "validation_data")
-    if train is None or validation is None or train.kind != validation.kind:
-        raise _Unfit("y is neither class numbers nor one-hot rows")
+    if train is None or validation is None:
+        raise _Unfit(NO_CLASSES)
+    if train.kind != validation.kind:
+        raise ValueError(
+            "the labels of validation_data must be of the same kind as y. "
+            f"Received: {train.kind} and {validation.kind}"
+        )
     return train, validation
 
 
