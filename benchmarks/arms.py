@@ -25,17 +25,20 @@ def ratio(base: list[float], other: list[float]) -> str:
 
 
 def show(title: str, results: Mapping[str, Mapping[str, list[float]]], base: str) -> None:
-    """Prints one row a case: median seconds of every arm and its ratio to `base`."""
+    """Prints one row a case: median seconds of every arm and `base`'s as ratios to them.
+
+    Where `base` was not run, there are no ratios.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("case")
     arms = list(next(iter(results.values())))
     for arm in arms:
         table.add_column(f"{arm}, s", justify="right")
-    for arm in arms:
-        if arm != base:
-            table.add_column(f"{base} / {arm}", justify="right")
+    compared = [arm for arm in arms if arm != base and base in arms]
+    for arm in compared:
+        table.add_column(f"{base} / {arm}", justify="right")
     for case, seconds in results.items():
         medians = [f"{statistics.median(seconds[arm]):.2f}" for arm in arms]
-        ratios = [ratio(seconds[base], seconds[arm]) for arm in arms if arm != base]
+        ratios = [ratio(seconds[base], seconds[arm]) for arm in compared]
         table.add_row(case, *medians, *ratios)
     Console(width=160).print(table)

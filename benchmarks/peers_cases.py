@@ -49,7 +49,7 @@ CASES = {
     "lenet5": Case("LeNet-5, batch 128", "lenet5", _COLOUR, 128, 5_000, 3, bfloat16=True),
     "smallnet": Case("SmallNet, batch 128", "smallnet", _COLOUR, 128, 3_000, 2, bfloat16=True),
     "resnet20": Case(
-        "ResNet-20, batch 128", "resnet20", _COLOUR, 128, 1_280, 2, "sgd", bfloat16=True
+        "ResNet-20, batch 128", "resnet20", _COLOUR, 128, 3_000, 2, "sgd", bfloat16=True
     ),
     "vgg16": Case("VGG16 at 32 px, batch 128", "vgg16", _COLOUR, 128, 512, 2, "sgd", bfloat16=True),
     "widths32": Case("widths 60..600, batch 32", "widths", _GRAY, 32, 10_000, 2, kind="widths"),

@@ -1,7 +1,41 @@
 """kerasdl: a small-image-classification laboratory on Keras and TensorFlow.
 
+>>> import kerasdl as kd
+>>> run = kd.compare("svhn", ["lenet5", "smallnet"], seeds=3)  # doctest: +SKIP
+>>> run.table, run.comparisons                                 # doctest: +SKIP
+>>> run.best.export("saved_models")                            # doctest: +SKIP
+
 Importing the package imports neither Keras nor TensorFlow (seconds); each
-module loads what it needs when its first function runs.
+function loads what it needs when it is first used.
 """
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kerasdl.face.compare import compare
+    from kerasdl.face.load import load
+    from kerasdl.face.results import Comparison, load_run
+    from kerasdl.face.trained import Trained
+
 __version__ = "0.1.0"
+
+__all__ = ["Comparison", "Trained", "__version__", "compare", "load", "load_run"]
+
+_PLACES = {
+    "compare": "kerasdl.face.compare",
+    "load": "kerasdl.face.load",
+    "load_run": "kerasdl.face.results",
+    "Comparison": "kerasdl.face.results",
+    "Trained": "kerasdl.face.trained",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

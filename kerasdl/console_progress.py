@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+
+    from kerasdl.terminal import Bar
 
 QUIET_SECONDS = 2.0
 """Work that is over by then shows nothing."""
-LINE_SECONDS = 20.0
-"""Where there is no terminal (a log file), at most one line in so many seconds."""
 
 
 class CountProgress:
@@ -26,7 +25,8 @@ class CountProgress:
 
     def __init__(self, console: "Console | None", title: str, count: int, unit: str) -> None:
         self._console, self._title, self._count, self._unit = console, title, count, unit
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
+        self._ticks = 0
 
     def __enter__(self) -> "CountProgress":
         self._started = self._said = time.monotonic()
@@ -37,20 +37,28 @@ class CountProgress:
         now = time.monotonic()
         if self._console is None or now - self._started < QUIET_SECONDS:
             return
+        from kerasdl.terminal import Bar, Part, line_seconds
+
         state = f"{done:,} of {self._count:,} {self._unit}"
+        left = (now - self._started) * (self._count / done - 1) if done else None
         if self._console.is_terminal:
             if self._bar is None:
-                self._bar = self._make_bar(self._console)
-                self._task = self._bar.add_task(self._title, total=self._count, state="")
-                self._bar.start()
-            self._bar.update(self._task, completed=done, state=state)
-        elif now - self._said >= LINE_SECONDS:
+                self._bar = Bar(self._console, self._title, self._count)
+            parts = [Part(state, f"{done / self._count:.0%}", 0)]
+            if left is not None:
+                parts.append(Part(f"{left:,.0f} s left", f"{left:,.0f} s", 1))
+            self._bar.show(done, parts)
+        elif now - self._said >= line_seconds():
             self._said = now
-            left = (now - self._started) * (self._count / done - 1) if done else None
             text = "" if left is None else f", about {left:,.0f} s left"
             self._console.print(
                 f"{self._title}: {state}{text}", highlight=False, markup=False, soft_wrap=True
             )
+
+    def tick(self) -> None:
+        """Shows that one more is done."""
+        self._ticks += 1
+        self.show(self._ticks)
 
     def __exit__(
         self,
@@ -59,22 +67,6 @@ class CountProgress:
         traceback: TracebackType | None,
     ) -> None:
         """Removes the bar, also after an interruption."""
-        if self._bar is not None and self._console is not None:
-            try:
-                self._bar.stop()
-            except IndexError:  # Rich's, when it was interrupted while it started
-                self._console.show_cursor(True)
+        if self._bar is not None:
+            self._bar.close()
             self._bar = None
-
-    def _make_bar(self, console: "Console") -> "Progress":
-        from rich.markup import escape
-        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-        return Progress(
-            TextColumn(escape(self._title)),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[state]}"),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-        )

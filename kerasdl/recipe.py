@@ -7,14 +7,16 @@ exist fails with the place and the nearest that does.
 """
 
 import argparse
-import difflib
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
+
+from kerasdl import suggest
+from kerasdl.command_line import expected
 
 
 class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,14 +129,6 @@ def parse_assignment(text: str) -> dict[str, Any]:
     return nested
 
 
-class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, not a page of usage before it."""
-
-    def error(self, message: str) -> NoReturn:
-        """Prints the error and where help is, and exits with code 2."""
-        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
-
-
 def add_options(
     parser: argparse.ArgumentParser,
     struct: type[msgspec.Struct],
@@ -180,8 +174,8 @@ def _converter(annotation: Any) -> Any:
         if isinstance(inner, msgspec.inspect.VarTupleType):
             value = [part.strip() for part in text.split(",") if part.strip()]
         if isinstance(inner, msgspec.inspect.LiteralType) and text not in inner.values:
-            names = ", ".join(map(str, inner.values))
-            raise argparse.ArgumentTypeError(f"expected one of {names}. Received: {text!r}")
+            names = [str(name) for name in inner.values]
+            raise argparse.ArgumentTypeError(expected(names, text))
         try:
             return msgspec.convert(value, annotation, strict=False)
         except msgspec.ValidationError as error:
@@ -219,8 +213,8 @@ def _explain(message: str, struct: type[msgspec.Struct]) -> str:
     if unknown is None:
         return message
     known = sorted(set(_field_names(struct)))
-    near = difflib.get_close_matches(unknown[1], known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {', '.join(known)}"
+    near = suggest.nearest(unknown[1], known)
+    hint = f"did you mean {near!r}?" if near else f"expected one of {', '.join(known)}"
     return f"unknown key {unknown[1]!r}{message[unknown.end() :].replace(' at', ' in')}; {hint}"
 
 

@@ -48,7 +48,7 @@ class DatasetInfo(Struct, frozen=True):
 
     name: str
     title: str
-    source: Literal["local", "store", "tfds", "folder", "synthetic"]
+    source: Literal["local", "store", "tfds", "folder", "arrays", "synthetic"]
     verified: bool
     partial: str | None
     train: Count
@@ -96,8 +96,8 @@ class Metrics(Struct, frozen=True):
 class Run(Struct, frozen=True):
     """One model trained once. `train_seconds` is wall time of training, validation excluded.
 
-    `parameters` and `multiply_accumulates` (for one image) count the whole
-    network; `history` has one value per epoch and key; `settings` is what
+    `parameters` and `multiply_accumulates` (for one image; null for a person's own layers)
+    count the whole network; `history` has one value per epoch and key; `settings` is what
     distinguishes the run besides model and seed.
 
     Of a network that begins with weights from elsewhere, `trained_parameters` are those
@@ -110,7 +110,7 @@ class Run(Struct, frozen=True):
     seed: int
     settings: dict[str, Any]
     parameters: Count
-    multiply_accumulates: Count
+    multiply_accumulates: Count | None
     epochs: Count
     train_seconds: float
     images_per_second: float
@@ -136,7 +136,7 @@ class Summary(Struct, frozen=True):
     title: str
     settings: dict[str, Any]
     parameters: Count
-    multiply_accumulates: Count
+    multiply_accumulates: Count | None
     test_accuracy: Spread
     train_accuracy: Spread
     test_loss: Spread

@@ -1,5 +1,7 @@
 """`python -m kerasdl reproduce` as its user types it, on tiny data."""
 
+import importlib
+import shlex
 import shutil
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from PIL import Image
 from kerasdl import cli, recipe, record
 from kerasdl.apps import reproduce, svhn
 from kerasdl.evaluation.reproduction import Reproduction
+from kerasdl.studies import experiment_command
 
 
 def run(app, *arguments):
@@ -244,7 +247,7 @@ def test_help_and_errors_import_no_keras(run_python, tmp_path):
     for arguments, code in (["--help"], 0), ([tmp_path], 2):
         done = run_python("-X", "importtime", "-m", "kerasdl", "reproduce", *arguments)
         imported = {line.split("|")[-1].strip() for line in done.stderr.splitlines() if "|" in line}
-        assert "kerasdl.studies.command" in imported
+        assert "kerasdl.studies.options" in imported
         assert not imported & {"keras", "tensorflow", "scipy", "matplotlib"}
         assert done.returncode == code
 
@@ -267,17 +270,48 @@ FINDINGS = {name for name, path in RECORDS.items() if record.is_findings(path)}
 @pytest.mark.parametrize("name", sorted(RECORDS.keys() - FINDINGS))
 def test_the_committed_records_can_be_reproduced(name):
     """Their recipes are still those of the code, but for keys that recipes have gained."""
-    options = reproduce._parser().parse_args([str(RECORDS[name].parent), "--quick"])
+    options = reproduce.make_parser().parse_args([str(RECORDS[name].parent), "--quick"])
     task = reproduce._prepare(options)
     assert (task.kind, task.plan.seeds) == ("quick", 1)
     assert all("(none) -> " in line for line in task.gained)
 
 
-@pytest.mark.parametrize("name", sorted(FINDINGS))
-def test_a_committed_experiment_is_answered_with_its_command(name, capsys):
-    assert run(reproduce, RECORDS[name].parent) == 2
-    app = name.split("/")[0]
-    assert f"run it again: python -m kerasdl.apps.{app}" in capsys.readouterr().err
+ROOT = APPS.parent
+STUDIES = [
+    path.parent.relative_to(ROOT).as_posix()
+    for room in ("apps", "tuning")
+    for path in sorted((ROOT / room).rglob("results.json"))
+    if record.is_findings(path)
+]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_committed_experiment_is_answered_with_a_command_that_repeats_it(
+    name, capsys, monkeypatch
+):
+    monkeypatch.chdir(ROOT)
+    assert run(reproduce, name) == 2
+    python, _, module, *arguments = shlex.split(capsys.readouterr().err.rpartition(": ")[2])
+    assert python == "python"
+    command = importlib.import_module(module)
+    app = module.rpartition(".")[2]
+    experiment = getattr(command, "EXPERIMENT", None)
+    if experiment is None:
+        (experiment,) = (one for one in command.APP.experiments if one.name == arguments[1])
+    options = vars(experiment_command.make_parser(app, experiment).parse_args(arguments))
+    plan = experiment_command.make_recipe(app, experiment, options)
+    old = record.read_findings(ROOT / name / "results.json").recipe
+    now = {"app": app, "experiment": experiment.name, **recipe.to_dict(plan)}
+    assert all("(none) -> " in line for line in recipe.differences(old, now))
+
+
+def test_a_study_that_this_version_does_not_have_is_answered_with_what_it_was(tmp_path, capsys):
+    old = record.read_findings(ROOT / "tuning" / "mnist_width" / "results.json")
+    gone = msgspec.structs.replace(old, app="gone", experiment="gone", command="python gone.py")
+    record.write(gone, tmp_path / "results.json")
+    assert run(reproduce, tmp_path) == 2
+    said = capsys.readouterr().err
+    assert "Received: 'gone', whose command was: python gone.py" in said
 
 
 def test_an_experiments_record_is_answered_with_its_command(tmp_path, capsys):

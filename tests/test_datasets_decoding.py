@@ -251,7 +251,7 @@ def test_a_log_file_gets_lines_and_a_terminal_a_bar(tmp_path, monkeypatch):
         (2, 20, True, ""),
     ):
         monkeypatch.setattr(console_progress, "QUIET_SECONDS", quiet)
-        monkeypatch.setattr(console_progress, "LINE_SECONDS", line)
+        monkeypatch.setattr("kerasdl.terminal.LINE_SECONDS", line)
         file = io.StringIO()
         read_folder(root, console=Console(file=file, width=200, force_terminal=terminal))
         assert expected in file.getvalue()

@@ -64,7 +64,7 @@ def test_import_of_a_bad_file_leaves_the_store_as_it_was(tmp_path, capsys):
     capsys.readouterr()
     assert main(["import", str(tmp_path)]) == 2
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"error: {path} is truncated")
+    assert captured.err.startswith(f"python -m kerasdl.datasets: error: {path} is truncated")
     assert captured.err.count("\n") == 1
     assert store.path_of("mnist").read_bytes() == before
     assert [file.name for file in store.store_folder().iterdir()] == ["mnist.npz"]

@@ -13,6 +13,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "cli": 1,
     "__main__": 1,
+    "face": 1,
     "apps": 1,
     "tuning": 1,
     "experiments": 2,
@@ -31,6 +32,11 @@ FLOORS = {
     "sections": 6,
     "files": 6,
     "quiet": 6,
+    "command_line": 7,
+    "terminal": 7,
+    "streams": 8,
+    "suggest": 8,
+    "completion": 1,
     "kernels": 7,
     "console_progress": 6,
     "__init__": 7,
@@ -44,8 +50,12 @@ FLOORMATES = {
     ("experiments", "studies"),
     # What leaves is a model that a study trained, compared on its images.
     ("export", "studies"),
+    # The face is for users of the package, as the commands are for those of a shell.
+    ("__init__", "face"),
+    ("face", "apps"),
     ("cli", "apps"),
     ("__main__", "cli"),
+    ("cli", "completion"),
 }
 MAY_IMPORT_TENSORFLOW = ("kernels.py", "training/", "export/", "serving/", "datasets/tfds.py")
 
@@ -113,6 +123,8 @@ def test_serving_stands_alone():
         "kerasdl.quiet",
         "kerasdl.kernels",
         "kerasdl.recipe",
+        "kerasdl.command_line",
+        "kerasdl.streams",
     )
     for path in (ROOT / "serving").rglob("*.py"):
         for name, _ in imports(path):
@@ -147,6 +159,12 @@ FAST = {
     "nothing to export": ("-m", "kerasdl.export", "nowhere", "--to", "nowhere"),
     "scan": ("-m", "kerasdl.export", "scan", "nowhere"),
     "cache": ("-m", "kerasdl", "cache", "--help"),
+    "runs": ("-m", "kerasdl", "runs", "--help"),
+    "study": ("-m", "kerasdl", "study"),
+    "version": ("-m", "kerasdl", "--version"),
+    "completion": ("-m", "kerasdl", "--print-completion", "bash"),
+    "mistyped": ("-m", "kerasdl.apps.svhn", "--ephocs", "3"),
+    "out": ("-m", "kerasdl.apps.svhn", "--out", f"{__file__}/run"),
     "serving": ("-m", "kerasdl.serving", "--help"),
     "client": ("-m", "kerasdl.serving.client", "--help"),
     "ray": ("-m", "kerasdl.serving.ray", "--help"),

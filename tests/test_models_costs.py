@@ -221,7 +221,7 @@ def test_the_table_wants_fixed_sizes():
 def test_the_command_prints_the_layers_of_a_network(capsys):
     assert command(["--layers", "lenet5", "--input-shape", "28,28,1"]) == 0
     printed = capsys.readouterr().out
-    assert "10 × 10 × 16" in printed
+    assert "10×10×16" in printed
     assert "61,706" in printed
     assert "416,520" in printed
 

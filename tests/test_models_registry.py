@@ -133,9 +133,9 @@ def test_table_lists_all_networks(names, capsys, monkeypatch):
     row = next(line for line in table.splitlines() if " lenet5 " in line)
     assert "61,706" in row
     assert "0.42 M" in row
-    assert "LeCun" in row
+    own = table[table.index("Bases of the network") :]
     for name in bases.names():
-        (row,) = (line for line in table.splitlines() if f"│ {name} " in line and "h5" in line)
+        (row,) = (line for line in own.splitlines() if f"│ {name} " in line)
         assert f"{bases.get(name).published_parameters:,}" in row
 
 
@@ -144,7 +144,7 @@ def test_layers_of_a_base_of_transfer(capsys):
     table = capsys.readouterr().out
     for name in bases.get("mobilenet_0.5").cuts:
         assert f" {name} " in table
-    assert "4 × 4 × 128" in table
+    assert "4×4×128" in table
 
 
 @pytest.mark.parametrize(

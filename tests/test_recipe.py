@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 import pytest
 from msgspec import Meta
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 
 
 class Inner(recipe.Struct, frozen=True):
@@ -119,7 +119,7 @@ def test_an_option_checks_its_value(arguments, message):
 def test_a_wrong_choice_is_answered_with_the_choices(capsys):
     from kerasdl.training.settings import Training
 
-    parser = recipe.Parser(prog="app")
+    parser = command_line.Parser(prog="app")
     recipe.add_options(parser, Training, title="training")
     with pytest.raises(SystemExit) as stopped:
         parser.parse_args(["--class-weight", "equal"])

@@ -7,8 +7,10 @@ import msgspec
 import pytest
 
 from kerasdl import files, recipe, record
-from kerasdl.studies.folder import choose, locked
+from kerasdl.apps import svhn, theory
+from kerasdl.studies.folder import check_usable, choose, locked
 from kerasdl.studies.plan import Recipe
+from kerasdl.tuning import mnist_width
 
 
 def leave_half(path):
@@ -59,3 +61,48 @@ def test_a_run_of_an_older_version_is_found_again(tmp_path, monkeypatch):
     now = recipe.to_dict(recipe.from_dict(before.recipe, Recipe, where=""))
     assert now != before.recipe
     assert str(choose(None, "svhn", now, old.dataset.sha256)) == "runs/svhn"
+
+
+def test_a_folder_is_usable_and_nothing_is_left_of_the_look(tmp_path):
+    check_usable(tmp_path / "new" / "run")
+    check_usable(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_busy_folder_is_not_usable(tmp_path):
+    with locked(tmp_path), pytest.raises(ValueError, match="another process works in"):
+        check_usable(tmp_path)
+    check_usable(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_not_usable(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"can be written.*file: Not a directory"):
+        check_usable(tmp_path / "file" / "run")
+
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    # Root, whose tests these may be, is refused nothing by modes.
+    monkeypatch.setattr("tempfile.NamedTemporaryFile", refuse)
+    with pytest.raises(ValueError, match=r"can be written.*Permission denied"):
+        check_usable(tmp_path / "run")
+
+
+@pytest.mark.parametrize("command", [svhn, theory, mnist_width], ids=lambda one: one.__name__)
+@pytest.mark.parametrize("named", [True, False])
+def test_a_folder_is_looked_at_before_the_data(tmp_path, monkeypatch, capsys, command, named):
+    def load(*arguments):
+        pytest.fail("the data were loaded")
+
+    monkeypatch.setattr("kerasdl.studies.data.load_whole", load)
+    monkeypatch.chdir(tmp_path)
+    if not named:
+        (tmp_path / "runs").write_text("a file")
+        assert command.main([]) == 2
+        assert "choose one with --out" in capsys.readouterr().err
+        return
+    out = tmp_path / "run"
+    with locked(out):
+        assert command.main(["--out", str(out)]) == 2
+    assert "another process works in" in capsys.readouterr().err

@@ -22,7 +22,7 @@ def run(console, **changes):
 
 
 def test_a_log_file_gets_lines_with_rate_and_scores(monkeypatch):
-    monkeypatch.setattr("kerasdl.training.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("kerasdl.terminal.LINE_SECONDS", 0.0)
     file = io.StringIO()
     run(Console(file=file, width=200))
     lines = file.getvalue().splitlines()

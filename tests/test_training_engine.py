@@ -105,6 +105,37 @@ def test_many_trainings_warn_of_no_retracing(examples, monkeypatch):
     assert told == []
 
 
+class Lazy(keras.metrics.Metric):
+    """Makes its variable when it first sees numbers, as F1Score does."""
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        if not self.variables:
+            self.seen = self.add_weight(name="seen", initializer="zeros")
+        self.seen.assign_add(keras.ops.cast(keras.ops.shape(y_pred)[0], "float32"))
+
+    def result(self):
+        return self.seen + 0.0
+
+
+class Doubled(keras.Sequential):
+    """Computes its loss in a way of its own."""
+
+    def compute_loss(self, *args, **kwargs):
+        return 2.0 * super().compute_loss(*args, **kwargs)
+
+
+def test_metrics_that_make_their_variables_late_and_losses_of_ones_own_are_built(examples):
+    network = make_model()
+    network.compile("sgd", network.loss, metrics=["accuracy", Lazy(name="lazy")])
+    history = Engine(network).fit(examples(50), SETTINGS, seed=0)
+    assert history.history["lazy"] == [50.0, 50.0]
+    doubled = Doubled(make_model().layers)
+    compile_model(doubled, SETTINGS, 50)
+    plain = Engine(make_model()).fit(examples(50), SETTINGS, seed=0)
+    history = Engine(doubled).fit(examples(50), SETTINGS, seed=0)
+    assert history.history["loss"][0] == pytest.approx(2 * plain.history["loss"][0], rel=0.05)
+
+
 def test_early_stopping_stops(examples):
     stop = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=1e9)
     _, _, history = trained(examples(32), Training(epochs=10, batch_size=16), callbacks=[stop])

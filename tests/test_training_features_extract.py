@@ -312,7 +312,7 @@ def test_features_of_a_view_are_those_of_the_augmented_images(small):
 
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress(terminal, monkeypatch):
-    monkeypatch.setattr("kerasdl.training.features.pass_progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("kerasdl.terminal.LINE_SECONDS", 0.0)
     written = io.StringIO()
     console = Console(force_terminal=terminal, width=100, file=written)
     with PassProgress(console, "vgg16", 4000, 1000) as progress:

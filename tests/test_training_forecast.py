@@ -113,7 +113,7 @@ def test_a_tiny_run_is_not_measured():
 
 def lines(forecast, monkeypatch, seconds=1.0):
     """Returns what a log file gets of a training of two epochs of four steps."""
-    monkeypatch.setattr("kerasdl.training.progress.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("kerasdl.terminal.LINE_SECONDS", 0.0)
     clock = Clock()
     monkeypatch.setattr("kerasdl.training.progress.time.monotonic", clock)
     file = io.StringIO()

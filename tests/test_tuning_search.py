@@ -130,7 +130,7 @@ def test_what_a_space_cannot_be_is_said_in_one_line(case, run):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--app", "theory"], "invalid choice"),
+        (["--app", "theory"], "expected one of svhn"),
         (["--app", "mnist", "--model", "nothing"], "the app mnist has the models"),
         (["--model", "mlp"], "--model is a model of an app"),
         (["--algorithm", "annealing"], "--algorithm"),

@@ -21,15 +21,16 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kerasdl import files, recipe, record
+from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
-from kerasdl.studies.command import INTERRUPTED
+from kerasdl.studies.folder import check_usable
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
@@ -61,25 +62,24 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         return "quick" if self.quick else "whole" if all_of_it else "part"
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit code."""
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(argv)
     try:
         return _reproduce(_prepare(options))
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except (FloatingPointError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 1
+        return command_line.fail(parser.prog, error, 1)
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return command_line.fail(parser.prog, "interrupted", command_line.INTERRUPTED)
 
 
-def _parser() -> recipe.Parser:
-    parser = recipe.Parser(
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
+    parser = command_line.Parser(
         prog="python -m kerasdl reproduce",
         description="Run a record again with its own recipe; are its figures inside their spread?",
     )
@@ -113,11 +113,9 @@ def _prepare(options: Any) -> Task:
         )
     if record.is_findings(path):
         # Its results are tables and verdicts, with spreads of their own.
-        again = record.read_findings(path)
-        study = f" --study {again.experiment}" if again.experiment != again.app else ""
         raise ValueError(
-            "reproduce compares networks with a record's. Received an experiment; run it again: "
-            f"python -m kerasdl.apps.{again.app}{study} --recipe {folder / 'recipe.toml'}"
+            "reproduce compares networks with a record's. Received an experiment or a search; run "
+            f"it again and compare the reports: {_again(folder, record.read_findings(path))}"
         )
     old = record.read(path)
     if old.status != "complete" or not old.runs:
@@ -170,11 +168,31 @@ def _prepare(options: Any) -> Task:
     )
 
 
+def _again(folder: Path, found: record.Findings) -> str:
+    """Returns the command that runs an experiment or a search again.
+
+    Raises:
+        ValueError: If this kerasdl has no such experiment.
+    """
+    known = re.fullmatch(r"[a-z][a-z0-9_]*", found.app)
+    for room in ("apps", "tuning"):
+        if not known or find_spec(f"kerasdl.{room}.{found.app}") is None:
+            continue
+        study = ["--study", found.experiment] if found.experiment != found.app else []
+        module = ["python", "-m", f"kerasdl.{room}.{found.app}"]
+        return shlex.join([*module, *study, "--recipe", str(folder / "recipe.toml")])
+    raise ValueError(
+        f"{folder} must be of an app or a search of this kerasdl. Received: {found.app!r}, whose "
+        f"command was: {found.command}"
+    )
+
+
 def _models(text: str, old: record.Record) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     known = old.recipe["models"]
     if not names or len(set(names)) != len(names) or not set(names) <= set(known):
-        raise ValueError(f"--models takes some of {', '.join(known)}. Received: {text!r}")
+        meant = "".join(suggest.hint(name, known) for name in names if name not in known)
+        raise ValueError(f"--models takes some of {', '.join(known)}. Received: {text!r}.{meant}")
     return tuple(name for name in known if name in names)
 
 
@@ -188,14 +206,14 @@ def _out(named: str | None, app: str, quick: bool) -> Path:
     # A whole run may be continued: the study looks at its folder itself.
     if quick and folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {FILE}):
         raise ValueError(f"--quick takes a new or empty folder as --out. Received: {named}")
+    check_usable(folder)
     return folder
 
 
 def _reproduce(task: Task) -> int:
-    from rich.console import Console
-
     from kerasdl.reporting.reproduction import sentence, show
     from kerasdl.studies.data import load_whole
+    from kerasdl.terminal import Console
 
     old = task.old
     dataset = load_whole(task.plan.data, task.data, Console())
@@ -243,11 +261,10 @@ def _reproduce(task: Task) -> int:
 
 def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.Environment]:
     """Trains the first epochs of each chosen run; writes nothing."""
-    from rich.console import Console
-
     from kerasdl.studies.data import divide
     from kerasdl.studies.transfer.cached import open_cache
     from kerasdl.studies.transfer.weights import pin
+    from kerasdl.terminal import Console
     from kerasdl.training.environment import start_keras
 
     plan = task.plan

@@ -5,9 +5,10 @@ Checksums are of the unpacked content, so a file that was compressed again
 """
 
 import dataclasses
-import difflib
 import re
 from typing import Literal
+
+from kerasdl.suggest import hint
 
 Format = Literal["idx", "mat", "cifar", "folder"]
 
@@ -300,9 +301,7 @@ def canonical(name: str) -> str | None:
 
 def unknown_name(name: str) -> ValueError:
     """Returns the error for a name that is neither in the catalog nor a folder."""
-    close = difflib.get_close_matches(name.lower(), NAMES, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
     return ValueError(
         f"A data set is one of {', '.join(NAMES)}, or the path of a folder with one folder "
-        f"of images per class. Received: {name!r}.{hint}"
+        f"of images per class. Received: {name!r}.{hint(name, NAMES)}"
     )

@@ -1,54 +1,63 @@
 """What `python -m kerasdl.datasets` does."""
 
-import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from kerasdl import streams
 from kerasdl.datasets import catalog, local, official, store, tfds
 from kerasdl.datasets.catalog import Entry
 from kerasdl.datasets.dataset import Dataset
 from kerasdl.datasets.duplicates import find_duplicates
 from kerasdl.datasets.load import data_folder
+from kerasdl.suggest import hint
+from kerasdl.terminal import Console, show_list
 
 
-def where(data_dir: str | None) -> int:
+def where(data_dir: str | None, *, as_json: bool = False) -> int:
     """Prints which source would serve each data set, and what the store holds."""
     folder = data_folder(data_dir)
-    table = _table("set", "title", "would come from", "where")
-    for entry in catalog.ENTRIES.values():
-        table.add_row(entry.name, entry.title, *map(escape, _source(entry, folder)))
-    console = Console()
-    console.print(table)
+    rows = [
+        (entry.name, entry.title, *_source(entry, folder)) for entry in catalog.ENTRIES.values()
+    ]
     root = store.store_folder()
     files = [path for path in sorted(root.rglob("*.npz")) if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     prepared = [path.stem for path in files if path.parent == root]
-    console.print(
+    note = (
         f"Store: {root}, {size / 1e6:.1f} MB, {len(prepared)} imported or downloaded "
-        f"({', '.join(prepared) or 'none'}), {len(files) - len(prepared)} kept from slow folders",
-        markup=False,
-        soft_wrap=True,
+        f"({', '.join(prepared) or 'none'}), {len(files) - len(prepared)} kept from slow folders"
+    )
+    show_list(
+        lambda: _table(("set", "title", "would come from", "where"), rows),
+        data={
+            "datasets": [
+                dict(zip(("name", "title", "source", "where"), row, strict=True)) for row in rows
+            ],
+            "store": {"folder": str(root), "bytes": size, "prepared": prepared},
+        },
+        names=[row[0] for row in rows],
+        as_json=as_json,
+        notes=[note],
     )
     return 0
 
 
-def verify(names: list[str], data_dir: str | None) -> int:
+def verify(names: list[str], data_dir: str | None, *, as_json: bool = False) -> int:
     """Checks the sets at hand; see `main` for what is returned."""
     entries = [_entry(name) for name in names] or list(catalog.ENTRIES.values())
     folder = data_folder(data_dir)
-    table = _table("set", "source", "train", "test", "checksums", "labels", "duplicates")
     status = 0
-    rows = 0
+    rows: list[tuple[str, ...]] = []
     for entry in entries:
         try:
             found = _at_hand(entry, folder)
         except (ValueError, OSError) as error:
-            print(f"error: {entry.name}: {error}", file=sys.stderr)
+            streams.complain(f"error: {entry.name}: {error}")
             status = 2
             continue
         if found is None:
@@ -56,27 +65,24 @@ def verify(names: list[str], data_dir: str | None) -> int:
                 raise local.missing(entry, folder) if folder else _not_at_hand(entry)
             continue
         dataset, source = found
-        rows += 1
         checksums, sound = _checksums(entry, dataset)
         labels, balanced = _labels(entry, dataset)
         if not (sound and balanced):
             status = max(status, 1)
-        table.add_row(
-            entry.name,
-            escape(source),
-            _count(len(dataset.train), entry.num_train),
-            _count(len(dataset.test), entry.num_test),
-            checksums,
-            labels,
-            str(find_duplicates(dataset)),
-        )
+        train = _count(len(dataset.train), entry.num_train)
+        test = _count(len(dataset.test), entry.num_test)
+        duplicates = str(find_duplicates(dataset))
+        rows.append((entry.name, source, train, test, checksums, labels, duplicates))
     if rows:
-        Console().print(table)
-    elif status == 0:
-        print(
-            "No data set is at hand. Name their folder with --data or KERASDL_DATA.",
-            file=sys.stderr,
+        columns = ("set", "source", "train", "test", "checksums", "labels", "duplicates")
+        show_list(
+            lambda: _table(columns, rows),
+            data=[dict(zip(columns, row, strict=True)) for row in rows],
+            names=[row[0] for row in rows],
+            as_json=as_json,
         )
+    elif status == 0:
+        streams.complain("No data set is at hand. Name their folder with --data or KERASDL_DATA.")
         return 2
     return status
 
@@ -93,7 +99,7 @@ def import_folder(name: str) -> int:
         path = store.path_of(found.entry.name)
         store.save(dataset, path)
         state = "verified" if dataset.verified else "not the official checksums"
-        print(f"{dataset.label}: {found.folder} -> {path} ({state})")
+        streams.write(f"{dataset.label}: {found.folder} -> {path} ({state})")
     if not imported:
         wanted = "; ".join(
             f"{entry.name}: {local.wanted_files(entry)}" for entry in catalog.ENTRIES.values()
@@ -105,10 +111,12 @@ def import_folder(name: str) -> int:
     return 0
 
 
-def _table(*columns: str) -> Table:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
     table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(escape, row))
     return table
 
 
@@ -174,7 +182,10 @@ def _not_at_hand(entry: Entry) -> FileNotFoundError:
 def _entry(name: str) -> Entry:
     known = catalog.canonical(name)
     if known not in catalog.ENTRIES:
-        raise ValueError(f"NAME must be one of {', '.join(catalog.ENTRIES)}. Received: {name!r}")
+        meant = hint(name, catalog.ENTRIES)
+        raise ValueError(
+            f"NAME must be one of {', '.join(catalog.ENTRIES)}. Received: {name!r}.{meant}"
+        )
     return catalog.ENTRIES[known]
 
 

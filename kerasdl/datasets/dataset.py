@@ -12,7 +12,7 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 ALIGNMENT = 64
 """Bytes; what TensorFlow and XLA ask of memory that they take over (Eigen's largest vector)."""
-Source = Literal["local", "store", "tfds", "folder", "synthetic"]
+Source = Literal["local", "store", "tfds", "folder", "arrays", "synthetic"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,8 @@ class Dataset:
         test: The test part, disjoint from `train`.
         class_names: One name per label, in the order of the labels.
         source: Where it was read: "local" (a folder of official files),
-            "store" (prepared before), "tfds", "folder" (a person's own images)
+            "store" (prepared before), "tfds", "folder" (a person's own images), "arrays"
+            (in memory)
             or "synthetic" (rendered, not photographs).
         verified: True when the content has the publisher's checksums.
         partial: None for the whole set, else e.g. "4434 of 73257" (train).

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from kerasdl import recipe
+from kerasdl.console_progress import CountProgress
 from kerasdl.sections import Figure, Section
 from kerasdl.studies.experiment import Context
 from kerasdl.studies.plan import MAX_SEED, Data
@@ -115,8 +116,6 @@ def _tasks(context: Context) -> "tuple[list[Task], list[DatasetInfo | str], str 
 
 
 def _losses(context: Context) -> Section:
-    from rich.progress import Progress
-
     from kerasdl.theory import (
         confidence,
         convergence,
@@ -130,8 +129,8 @@ def _losses(context: Context) -> Section:
     seeds = range(plan.seed, plan.seed + plan.seeds)
     curves = gradients.curves()
     measured = [gradients.measure(task, seed=plan.seed) for task in found]
-    with Progress(console=context.console, transient=True) as bar:
-        ticks = bar.add_task("Logistic regression", total=2 * plan.seeds * len(found))
+    steps = 2 * plan.seeds * len(found)
+    with CountProgress(context.console, "Logistic regression", steps, "steps") as progress:
         learned = [
             convergence.measure(
                 task,
@@ -139,7 +138,7 @@ def _losses(context: Context) -> Section:
                 steps=plan.steps,
                 batch_size=plan.batch_size,
                 seeds=seeds,
-                tick=lambda: bar.advance(ticks),
+                tick=progress.tick,
             )
             for task in found
         ]
@@ -188,16 +187,13 @@ def _losses(context: Context) -> Section:
 
 
 def _convexity(context: Context) -> Section:
-    from rich.progress import Progress
-
     from kerasdl.theory import convexity, convexity_figures, convexity_section, losses, pocket
 
     plan, folder = context.plan, context.folder / "figures"
     found, labels, _ = _tasks(context)
     depths = range(1, plan.layers + 1)
-    with Progress(console=context.console, transient=True) as bar:
-        total = len(found) * len(losses.LOSSES) * len(depths)
-        ticks = bar.add_task("Hessians", total=total)
+    total = len(found) * len(losses.LOSSES) * len(depths)
+    with CountProgress(context.console, "Hessians", total, "Hessians") as progress:
         measured = [
             convexity.measure(
                 task,
@@ -207,7 +203,7 @@ def _convexity(context: Context) -> Section:
                 components=plan.components,
                 width=plan.width,
                 seed=plan.seed,
-                tick=lambda: bar.advance(ticks),
+                tick=progress.tick,
             )
             for task in found
         ]

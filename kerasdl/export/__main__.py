@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasdl import recipe
+from kerasdl import command_line, streams
 from kerasdl.reporting.text import plain
 
-INTERRUPTED = 130
 
-
+@command_line.entry
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -30,24 +29,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         a scan found something; 2 after a user's error; 130 after Ctrl-C.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser, run = (_scan_parser(), _scan) if given[:1] == ["scan"] else (_parser(), _export)
+    parser, run = (_scan_parser(), _scan) if given[:1] == ["scan"] else (make_parser(), _export)
     options = parser.parse_args(given[1:] if run is _scan else given)
     try:
         return run(parser.prog, options)
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {plain(str(error))}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def _parser() -> recipe.Parser:
-    parser = recipe.Parser(
+def make_parser() -> command_line.Parser:
+    """Returns the parser of an export."""
+    parser = command_line.Parser(
+        versioned=False,  # --version is the model's
+        words=("scan",),
         prog="python -m kerasdl.export",
         description="Write a trained model as NAME/VERSION/ in a folder that TensorFlow Serving "
         "or `python -m kerasdl.serving` watches, after comparing it with the Keras model. "
         "`scan FOLDER` looks for file and Python operations in a SavedModel instead.",
-        allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN", help="the folder of a finished run or search")
     parser.add_argument("--to", metavar="DIR", required=True, help="the folder of all models")
@@ -77,8 +77,8 @@ def _parser() -> recipe.Parser:
     return parser
 
 
-def _scan_parser() -> recipe.Parser:
-    parser = recipe.Parser(
+def _scan_parser() -> command_line.Parser:
+    parser = command_line.Parser(
         prog="python -m kerasdl.export scan",
         description="Look for operations in a SavedModel that do more than compute, without "
         "loading it.",
@@ -93,9 +93,9 @@ def _scan(prog: str, options: argparse.Namespace) -> int:
     found = scan.scan(Path(options.folder))
     for one in found:
         place = f" in the function {one.place}" if one.place else ""
-        print(plain(f"{one.operation} ({one.reason}): node {one.node}{place}"))
+        streams.write(plain(f"{one.operation} ({one.reason}): node {one.node}{place}"))
     if not found:
-        print(f"{plain(options.folder)} only computes.")
+        streams.write(f"{plain(options.folder)} only computes.")
     return 1 if found else 0
 
 
@@ -117,13 +117,13 @@ def _export(prog: str, options: Any) -> int:
     order.check()
     # A .keras file is the same for every backend; a SavedModel is TensorFlow's.
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    from rich.console import Console
+    from kerasdl.terminal import Console
 
     console = Console()
     folder, card, problems = export(order, console)
     if folder is None or card is None:
         for problem in problems:
-            print(f"{prog}: not published: {plain(problem)}", file=sys.stderr)
+            streams.complain(f"{prog}: not published: {plain(problem)}")
         return 1
     count = sum(card.compared_on.values())
     for one in card.formats:

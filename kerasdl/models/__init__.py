@@ -4,6 +4,7 @@ Every model takes raw pixels 0..255, has its preprocessing inside, and returns l
 this package imports no Keras; `build` does.
 """
 
-from kerasdl.models.registry import Network, build, get, names
+from kerasdl.models.network import Network
+from kerasdl.models.registry import build, get, names
 
 __all__ = ["Network", "build", "get", "names"]

@@ -1,6 +1,6 @@
 """Print the networks and the bases of transfer, or what each layer of a model costs.
 
-python -m kerasdl.models
+python -m kerasdl.models                     # --json for programs, -v for sources
 python -m kerasdl.models --input-shape 28,28,1 --classes 10
 python -m kerasdl.models --layers resnet20
 python -m kerasdl.models --layers transfer:vgg16 --input-shape 96,96,3
@@ -13,30 +13,26 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import recipe
+from kerasdl import command_line, streams
+from kerasdl.console_progress import CountProgress
 from kerasdl.models import bases, registry, saved
 from kerasdl.quiet import quiet_start
+from kerasdl.terminal import Console, show_list
 
 if TYPE_CHECKING:
     import keras
-    from rich.console import Console
+    from rich.table import Table
 
-WIDTH = 140
-"""A pipe has no width; rich would take 80 columns for it and break every cell."""
+    from kerasdl.models.costs import ModelCosts
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command.
-
-    Args:
-        arguments: command line without the program's name; None takes the process's.
-
-    Returns:
-        The exit status: 0, or 2 where the user's input is wrong.
-    """
-    parser = recipe.Parser(
+def make_parser() -> command_line.Parser:
+    """Return the parser."""
+    parser = command_line.Parser(
         prog="python -m kerasdl.models",
+        lists=True,
         description="Print the networks and the bases of transfer, or the layers of one model.",
+        epilog="-v adds where a network is from, and the file of a base's weights.",
     )
     parser.add_argument(
         "--input-shape",
@@ -51,16 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="print layer, output shape, parameters, multiply-accumulates and activations of one "
         "network, base of transfer or saved model instead",
     )
+    return parser
+
+
+@command_line.entry
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command.
+
+    Args:
+        arguments: command line without the program's name; None takes the process's.
+
+    Returns:
+        The exit status: 0, or 2 where the user's input is wrong.
+    """
+    parser = make_parser()
     options = parser.parse_args(arguments)
     shape, classes = options.input_shape or (32, 32, 3), options.classes
     try:
         if options.layers is None:
-            _print_table(shape, 10 if classes is None else classes)
-            _print_bases()
+            _list(shape, 10 if classes is None else classes, options.json)
         elif options.layers.endswith(".keras"):
             if options.input_shape is not None or classes is not None:
                 raise ValueError("a saved model has its own input shape and number of classes")
-            _print_layers(saved.load(Path(options.layers)))
+            _print_layers(saved.load(Path(options.layers)), options.json)
         else:
             name, settings = _network(options.layers)  # before Keras is imported
             with quiet_start():
@@ -68,10 +77,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
             count = 10 if classes is None else classes
             blocks.check_shape(shape, count)
-            _print_layers(registry.build(name, shape, count, **settings))
+            _print_layers(registry.build(name, shape, count, **settings), options.json)
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     return 0
 
 
@@ -93,110 +101,178 @@ def _network(name: str) -> tuple[str, Mapping[str, Any]]:
     return name, {**listed, "base": bases.get(base).name} if colon else listed
 
 
-def _print_table(input_shape: tuple[int, ...], num_classes: int) -> None:
-    from rich.console import Console
-    from rich.progress import track
-    from rich.table import Table
+def _list(input_shape: tuple[int, ...], num_classes: int, as_json: bool) -> None:
+    """Print the networks and the bases."""
+    names = [*registry.names(), *(f"transfer:{name}" for name in bases.names())]
+    if streams.level == streams.QUIET and not as_json:
+        show_list(str, data=None, names=names, as_json=False)  # builds nothing
+        return
+    networks = _networks(input_shape, num_classes)
+    found = [
+        {
+            "name": base.name,
+            "title": base.title,
+            "parameters": base.published_parameters,
+            "trained_at": base.size,
+            "file": base.weights_file,
+        }
+        for base in map(bases.get, bases.names())
+    ]
+    if as_json:
+        shape = {"input_shape": list(input_shape), "classes": num_classes}
+        data = {**shape, "networks": networks, "bases": found}
+        show_list(str, data=data, names=names, as_json=True)
+        return
+    console = Console()
+    height, width, channels = input_shape
+    console.print(
+        _table(
+            f"Networks for {height}x{width}x{channels} images, {num_classes} classes",
+            "Parameters: trainable. MACs: multiply-accumulates per image, without BatchNorm and "
+            "biases. Layers: convolutions and dense layers, shortcuts and branches included.",
+            {"name": "Name", "title": "Title", "parameters": "Parameters"}
+            | {"multiply_accumulates": "MACs", "layers": "Layers"},
+            "source",
+            networks,
+        )
+    )
+    console.print(
+        _table(
+            "Bases of the network transfer: keras.applications without the top",
+            "Parameters: all numbers in Keras's file of ImageNet weights. Trained at: pixels a "
+            "side.",
+            {"name": "Name", "title": "Title", "parameters": "Parameters"}
+            | {"trained_at": "Trained at"},
+            "file",
+            found,
+        )
+    )
 
+
+def _networks(input_shape: tuple[int, ...], num_classes: int) -> list[dict[str, Any]]:
+    """Build each network and return what it costs."""
     with quiet_start():
         from kerasdl.models import blocks, costs
 
-    height, width, channels = blocks.check_shape(input_shape, num_classes)
-    table = Table(
-        title=f"Networks for {height}x{width}x{channels} images, {num_classes} classes",
-        caption="Parameters: trainable. MACs: multiply-accumulates per image, without BatchNorm "
-        "and biases.\nLayers: convolutions and dense layers, shortcuts and branches included.",
-    )
-    table.add_column("Name", no_wrap=True)
-    table.add_column("Title", no_wrap=True)
-    table.add_column("Parameters", justify="right", no_wrap=True)
-    table.add_column("MACs", justify="right", no_wrap=True)
-    table.add_column("Layers", justify="right", no_wrap=True)
-    table.add_column("Source")
-    # The bar goes to stderr and vanishes: stdout holds the table alone.
-    bar = Console(stderr=True)
-    for name in track(registry.names(), "Building", console=bar, transient=True):
-        network = registry.get(name)
-        model = registry.build(name, input_shape, num_classes, **network.listed)
-        table.add_row(
-            network.name,
-            network.title,
-            f"{costs.count_parameters(model).trainable:,}",
-            f"{costs.multiply_accumulates(model) / 1e6:,.2f} M",
-            str(costs.count_weight_layers(model)),
-            network.source,
-        )
-    _console().print(table)
+    shape = blocks.check_shape(input_shape, num_classes)
+    rows = []
+    # The progress goes to stderr and vanishes: stdout holds the table alone.
+    with CountProgress(Console(stderr=True), "Building", len(registry.names()), "networks") as bar:
+        for name in registry.names():
+            network = registry.get(name)
+            model = registry.build(name, shape, num_classes, **network.listed)
+            rows.append(
+                {
+                    "name": network.name,
+                    "title": network.title,
+                    "parameters": costs.count_parameters(model).trainable,
+                    "multiply_accumulates": costs.multiply_accumulates(model),
+                    "layers": costs.count_weight_layers(model),
+                    "source": network.source,
+                }
+            )
+            bar.tick()
+    return rows
 
 
-def _print_bases() -> None:
+def _table(
+    title: str,
+    caption: str,
+    columns: Mapping[str, str],
+    long: str,
+    rows: Sequence[Mapping[str, Any]],
+) -> "Table":
+    """Return a table of 80 columns; with `-v` the long column is shown, too."""
     from rich.table import Table
 
-    table = Table(
-        title="Bases of the network transfer: keras.applications without the top",
-        caption="Parameters: all numbers in Keras's file of ImageNet weights. Trained at: pixels a "
-        "side.",
-    )
-    table.add_column("Name", no_wrap=True)
-    table.add_column("Title", no_wrap=True)
-    table.add_column("Parameters", justify="right", no_wrap=True)
-    table.add_column("Trained at", justify="right", no_wrap=True)
-    table.add_column("File", overflow="fold")
-    for name in bases.names():
-        base = bases.get(name)
-        table.add_row(
-            base.name,
-            base.title,
-            f"{base.published_parameters:,}",
-            str(base.size),
-            base.weights_file,
+    table = Table(title=title, caption=caption)
+    for key, heading in columns.items():
+        table.add_column(
+            heading, justify="left" if key in ("name", "title") else "right", no_wrap=True
         )
-    _console().print(table)
+    verbose = streams.level == streams.VERBOSE
+    if verbose:
+        table.add_column(long.title(), overflow="fold")
+    for row in rows:
+        cells = [_cell(key, row[key]) for key in columns]
+        table.add_row(*cells, *([row[long]] if verbose else []))
+    return table
 
 
-def _console() -> "Console":
-    from rich.console import Console
+def _cell(key: str, value: Any) -> str:
+    if key == "multiply_accumulates":
+        return f"{value / 1e6:,.2f} M"
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
-    return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
-
-def _print_layers(model: "keras.Model") -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
+def _print_layers(model: "keras.Model", as_json: bool) -> None:
     from kerasdl.models import costs
 
     found = costs.model_costs(model)
+    rows = [
+        {
+            "name": layer.name,
+            "kind": layer.kind,
+            "output_shape": list(layer.output_shape),
+            "parameters": layer.parameters,
+            "multiply_accumulates": layer.multiply_accumulates,
+            "activations": layer.activations,
+        }
+        for layer in found.layers
+    ]
+
+    def table() -> "Table":
+        console = Console()
+        whole = _layers(model, found, kinds=True)
+        # Kinds show in most layers' names.
+        wanted = console.measure(whole, options=console.options.update(max_width=1000)).maximum
+        fits = wanted <= console.width
+        return whole if fits else _layers(model, found, kinds=False)
+
+    show_list(
+        table,
+        data={"name": model.name, "input_shape": list(model.input_shape[1:]), "layers": rows},
+        names=[layer.name for layer in found.layers],
+        as_json=as_json,
+        notes=[
+            "For one image. Parameters: trainable or not, at a layer's first use. MACs: "
+            "multiply-accumulates without BatchNorm and biases, ? where no rule for the layer is "
+            "known. Activations: numbers that the layer hands on."
+        ],
+    )
+
+
+def _layers(model: "keras.Model", found: "ModelCosts", *, kinds: bool) -> "Table":
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
     at_least = "\u2265 " if found.uncounted else ""
     table = Table(
         title=f"Layers of {escape(model.name)}, input {model.input_shape}",
         show_footer=True,
+        box=box.SIMPLE,
+        pad_edge=False,
     )
-    table.add_column("Layer", "all", overflow="fold")
-    table.add_column("Kind", f"{len(found.layers)} layers")
+    table.add_column("Layer", f"all {len(found.layers)}", overflow="fold")
+    if kinds:
+        table.add_column("Kind", no_wrap=True)
     table.add_column("Output shape", justify="right", no_wrap=True)
     table.add_column("Parameters", f"{found.parameters:,}", justify="right", no_wrap=True)
-    table.add_column(
-        "MACs", f"{at_least}{found.multiply_accumulates:,}", justify="right", no_wrap=True
-    )
+    macs = f"{at_least}{found.multiply_accumulates:,}"
+    table.add_column("MACs", macs, justify="right", no_wrap=True)
     table.add_column("Activations", f"{found.activations:,}", justify="right", no_wrap=True)
     for layer in found.layers:
-        macs = layer.multiply_accumulates
+        macs = "?" if layer.multiply_accumulates is None else f"{layer.multiply_accumulates:,}"
         table.add_row(
             escape(layer.name),
-            layer.kind,
-            " × ".join(map(str, layer.output_shape)) or "1",
+            *([layer.kind] if kinds else []),
+            "×".join(map(str, layer.output_shape)) or "1",
             f"{layer.parameters:,}",
-            "?" if macs is None else f"{macs:,}",
+            macs,
             f"{layer.activations:,}",
         )
-    console = _console()
-    console.print(table)
-    console.print(
-        "For one image. Parameters: trainable or not, at a layer's first use. MACs: "
-        "multiply-accumulates without BatchNorm and biases, ? where no rule for the layer is "
-        "known. Activations: numbers that the layer hands on."
-    )
+    return table
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ Each is taken without its top (the dense layers that end in ImageNet's 1000 clas
 names, addresses and checksums are those in Keras 3.15's sources, `keras/src/applications`.
 """
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from kerasdl import suggest
 
 STORAGE = "https://storage.googleapis.com/tensorflow/keras-applications"
 HE = "He et al., Deep Residual Learning for Image Recognition, CVPR 2016"
@@ -258,9 +259,8 @@ def get(name: str) -> Base:
         ValueError: there is no such base.
     """
     if name not in _BASES:
-        near = difflib.get_close_matches(str(name).lower(), names(), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        meant = suggest.hint(str(name), names())
         raise ValueError(
-            f"Unknown base. Expected one of: {', '.join(names())}. Received: {name!r}.{hint}"
+            f"Unknown base. Expected one of: {', '.join(names())}. Received: {name!r}.{meant}"
         )
     return _BASES[name]

@@ -194,6 +194,16 @@ def multiply_accumulates(model: keras.Model) -> int:
     return sum(multiply_accumulates_of(use.layer, use.input_shape) for use in uses(model))
 
 
+def known_multiply_accumulates(model: keras.Model) -> int | None:
+    """Returns `multiply_accumulates`; None where a layer, as of a person's own, is not known.
+
+    Raises:
+        ValueError: a size is open.
+    """
+    costs = model_costs(model)
+    return None if costs.uncounted else costs.multiply_accumulates
+
+
 def multiply_accumulates_of(layer: keras.Layer, input_shape: Shape) -> int:
     """Count one layer's multiply-accumulates per image.
 

@@ -1,11 +1,11 @@
 """Cutting a base at one of its layers, by name."""
 
-import difflib
 from collections.abc import Sequence
 
 import keras
 from keras import layers
 
+from kerasdl import suggest
 from kerasdl.models import bases
 from kerasdl.models.base_model import PretrainedBase
 
@@ -61,11 +61,10 @@ def layer_of(base: keras.Model, name: str, others: Sequence[str] = ()) -> keras.
     known = [layer.name for layer in base.layers]
     if name in known:
         return base.get_layer(name)
-    near = difflib.get_close_matches(str(name), [*known, *others], n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    meant = suggest.hint(str(name), [*known, *others], cutoff=0.4)
     own = {bases.get(one).layer_name: one for one in bases.names()}.get(base.name, base.name)
     ends = [cut for cut in cuts(own) if cut in known] if own in bases.names() else known[-1:]
     raise ValueError(
         f"Unknown layer of {own}. Expected one of {', '.join([*others, *ends])}, or another that "
-        f"`python -m kerasdl.models --layers transfer:{own}` lists. Received: {name!r}.{hint}"
+        f"`python -m kerasdl.models --layers transfer:{own}` lists. Received: {name!r}.{meant}"
     )

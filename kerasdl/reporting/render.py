@@ -60,6 +60,7 @@ def data(info: DatasetInfo) -> list[tuple[str, str]]:
         "store": "the store of prepared data",
         "tfds": "TensorFlow Datasets",
         "folder": "a folder of images",
+        "arrays": "arrays in memory",
         "synthetic": "rendered by kerasdl: SYNTHETIC, not real data",
     }
     return [

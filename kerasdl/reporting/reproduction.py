@@ -57,25 +57,25 @@ def show(found: Reproduction, path: Path) -> None:
         found: The comparison.
         path: Where it was written.
     """
-    from rich.console import Console
+    from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    from kerasdl.terminal import Console
+
     console = Console()
-    if not console.is_terminal:  # rich takes 80 columns for a file's width
-        console = Console(width=100)
     title = Text(f"{found.record} and now: {found.dataset}")  # names may hold rich's markup
-    table = Table(title=title, title_justify="left")
-    for heading in ("model", "figure"):
-        table.add_column(heading)
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0)
+    )
+    table.add_column("figure", min_width=max(map(len, TITLES.values())))
     for heading in ("record", "now", "expected"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for one in found.models:
-        column = [*_heading(one), *(len(one.figures) * [""])]
-        for word, figure in zip(column, one.figures, strict=False):
+        table.add_row(Text(", ".join(_heading(one)), style="bold"))
+        for figure in one.figures:
             table.add_row(
-                Text(word),
                 TITLES[figure.name],
                 _spread(figure.name, figure.record),
                 _spread(figure.name, figure.now),

@@ -132,7 +132,9 @@ def results(record: Record) -> Table:
                 text.number_spread(summary.test_loss, 3),
                 text.percent_spread(summary.ece),
                 text.count(summary.parameters),
-                text.quantity(summary.multiply_accumulates),
+                text.quantity(summary.multiply_accumulates)
+                if summary.multiply_accumulates is not None
+                else "–",
                 _epochs(model.runs),
                 text.duration(summary.train_seconds.mean),
                 text.count(round(_mean([run.images_per_second for run in model.runs]))),

@@ -4,10 +4,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.serving.options import Options
 
 
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
+    parser = command_line.Parser(
+        prog="python -m kerasdl.serving",
+        usage="%(prog)s FOLDER [options]",
+        description="Serves every model and version of a folder (FOLDER/NAME/VERSION/) over "
+        "TensorFlow Serving's REST and gRPC, with a page at /.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the models, NAME/VERSION/ in it")
+    recipe.add_options(parser, Options, title="options")
+    return parser
+
+
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop.
 
@@ -17,15 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 after a graceful stop, 2 for a user's mistake.
     """
-    parser = recipe.Parser(
-        prog="python -m kerasdl.serving",
-        usage="%(prog)s FOLDER [options]",
-        description="Serves every model and version of a folder (FOLDER/NAME/VERSION/) over "
-        "TensorFlow Serving's REST and gRPC, with a page at /.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("folder", metavar="FOLDER", help="the models, NAME/VERSION/ in it")
-    recipe.add_options(parser, Options, title="options")
+    parser = make_parser()
     arguments = vars(parser.parse_args(argv))
     try:
         chosen = recipe.chosen(Options, arguments)
@@ -41,8 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         return app.serve(folder, options)
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
 
 
 if __name__ == "__main__":

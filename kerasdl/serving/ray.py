@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.serving.options import Options
 
 NOT_HERE = (
@@ -22,13 +22,12 @@ NOT_HERE = (
 )
 """Options of the server that mean nothing behind Ray's proxy."""
 
-INTERRUPTED = 130
-
 _NAME = "kerasdl"
 _STORE = 80 * 2**20
 """Bytes of Ray's shared memory: requests do not go through it, and Ray asks for some."""
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Serves until it is told to stop.
 
@@ -38,12 +37,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 after a stop, 2 for a user's mistake, 130 after Ctrl-C before it served.
     """
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog="python -m kerasdl.serving.ray",
         usage="%(prog)s FOLDER [options]",
         description="Serves every model and version of a folder (FOLDER/NAME/VERSION/) over "
         "TensorFlow Serving's REST, with the page at /, from several processes behind Ray Serve.",
-        allow_abbrev=False,
     )
     parser.add_argument("folder", metavar="FOLDER", help="the models, NAME/VERSION/ in it")
     parser.add_argument(
@@ -62,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             )
         return _serve(folder.resolve(), options, arguments["replicas"])
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
 
 
 def _replicas(text: str) -> int:
@@ -116,7 +113,7 @@ def _serve(folder: Path, options: Options, replicas: int) -> int:
         # Requests that a replica has are answered first.
         serve.delete(_NAME)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return command_line.INTERRUPTED
     finally:
         ray.shutdown()
     return 0

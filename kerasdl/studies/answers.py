@@ -50,9 +50,10 @@ def show(answers: Answers, *, synthetic: bool) -> None:
         answers: The answers.
         synthetic: Whether the network was trained on rendered images.
     """
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from kerasdl.terminal import Console
 
     console = Console()
 

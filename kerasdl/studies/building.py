@@ -1,9 +1,10 @@
 """One model of a comparison, ready to train."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.models import bases, registry
+from kerasdl.models import bases, own, registry
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.settings import Precision
 
@@ -42,6 +43,40 @@ def precision_of_frozen(precision: Precision, base: str) -> str:
     return resolve(precision, exact=not bases.get(base).bfloat16)
 
 
+def check_own(plan: Recipe, dataset: Dataset, say: Callable[[str], None]) -> None:
+    """Builds a person's own models once, before anything is trained.
+
+    Args:
+        plan: The recipe.
+        dataset: The data set, for image shape and classes.
+        say: Called with a sentence that the person should know.
+
+    Raises:
+        ValueError: If one cannot be trained; the message says why.
+    """
+    for name in plan.models:
+        network = plan.network(name).name
+        if not own.is_reference(network):
+            continue
+        from kerasdl.models.adopted import adopt, rescales
+
+        shape, classes = dataset.image_shape, dataset.num_classes
+        model = registry.build(network, shape, classes, **plan.settings.get(name, {}))
+        found = adopt(model, shape, classes, network.partition("#")[0])
+        if found.probabilities:
+            say(
+                f"{name}: its {found.probabilities} is taken off for the training, which computes "
+                "the same from the numbers before it; the saved model gives those"
+            )
+        if found.optimizer is not None:
+            say(f"{name}: keeps the optimizer and the loss that it was compiled with")
+        if not rescales(found.model):
+            say(
+                f"{name}: gets pixels 0..255. It begins with no layer that scales them, e.g. "
+                "keras.layers.Rescaling(1 / 255), which networks mostly need"
+            )
+
+
 def build(
     plan: Recipe,
     name: str,
@@ -67,6 +102,7 @@ def build(
     import keras
 
     from kerasdl.models import labels
+    from kerasdl.models.adopted import adopt
     from kerasdl.models.whitening import adapt
     from kerasdl.training.compiling import compile_model
     from kerasdl.training.precision import policy
@@ -76,11 +112,16 @@ def build(
     keras.utils.set_random_seed(seed)
     settings = {**plan.settings.get(name, {}), **({} if weights is None else {"weights": weights})}
     with strategy.scope(), policy(precision_of(plan, name)):
-        model = registry.build(
-            plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
-        )
+        network = plan.network(name).name
+        brought: dict[str, Any] = {}
+        model = registry.build(network, dataset.image_shape, dataset.num_classes, **settings)
+        if own.is_reference(network):
+            found = adopt(model, dataset.image_shape, dataset.num_classes, network)
+            model = found.model
+            if found.optimizer is not None:
+                brought = {"optimizer": found.optimizer, "smoothing": found.smoothing}
         model = labels.with_class_names(model, dataset.class_names)
         if name not in plan.transfer:  # a base's preprocessing has constants
             adapt(model, train.images)
-        compile_model(model, plan.training[name], len(train))
+        compile_model(model, plan.training[name], len(train), **brought)
     return model

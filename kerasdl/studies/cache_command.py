@@ -1,28 +1,29 @@
 """The features that are kept on this machine: what they are of, how large, when last used.
 
-kerasdl cache                  # list them
+kerasdl cache                  # list them; --json for programs
 kerasdl cache --limit 2GB      # remove the longest unused until they take no more
 kerasdl cache --clear          # remove all
 """
 
-import argparse
 import datetime
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import recipe
+import msgspec
+
+from kerasdl import command_line, streams
 from kerasdl.training.sizes import format_size, size_option
 
 if TYPE_CHECKING:
     from kerasdl.training.features.cache import Entry, FeatureCache
 
-WIDTH = 140
-"""A pipe has no width; rich would take 80 columns for it and break every cell."""
+PROGRAM = "kerasdl cache"
 
 _DIGEST_DIGITS = 8
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0, or 2 for a user's mistake or a folder that cannot be read.
     """
-    options = _parser().parse_args(argv)
+    options = make_parser().parse_args(argv)
     # Imported late: --help should not wait for NumPy.
     from kerasdl.training.features.cache import FeatureCache
 
@@ -43,10 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif options.limit is not None:
             _tell(cache, cache.trim(options.limit))
         else:
-            _list(cache)
+            _list(cache, options.json)
     except (ValueError, OSError) as error:
-        print(f"kerasdl cache: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(PROGRAM, error)
     return 0
 
 
@@ -84,33 +84,34 @@ def _short(text: str) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _list(cache: "FeatureCache") -> None:
-    from rich.console import Console
+def _list(cache: "FeatureCache", as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
+
+    from kerasdl.terminal import show_list
 
     entries = cache.entries()
     table = Table(title=f"Features in {escape(str(cache.folder))}", title_justify="left")
     table.add_column("Features of", overflow="fold")
-    table.add_column("Shape", justify="right", no_wrap=True)
-    table.add_column("Numbers", no_wrap=True)
     table.add_column("Size", justify="right", no_wrap=True)
     table.add_column("Last use", no_wrap=True)
+    data = []
     for one in entries:
-        about, shape, dtype = f"{one.path.name}: {one.problem}", "", ""
+        about = f"{one.path.name}: {one.problem}"
         if one.header is not None:
-            about, dtype = words(one.header.key), one.header.dtype
             shape = " × ".join(f"{side:,}" for side in one.header.shape)
-        table.add_row(escape(about), shape, dtype, format_size(one.size), _when(one))
-    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
-    if entries:
-        console.print(table)
-    else:
-        console.print(f"No features in {cache.folder}", highlight=False, markup=False)
+            about = f"{words(one.header.key)}: {shape} {one.header.dtype}"
+        table.add_row(escape(about), format_size(one.size), _when(one))
+        header = None if one.header is None else msgspec.to_builtins(one.header, enc_hook=str)
+        found = {"file": one.path.name, "bytes": one.size, "used": one.used, "header": header}
+        data.append({**found, "problem": one.problem or None})
     total = sum(one.size for one in entries)
-    console.print(
-        f"{len(entries)} files, {format_size(total)} of at most {format_size(cache.limit)}",
-        highlight=False,
+    show_list(
+        lambda: table if entries else escape(f"No features in {cache.folder}"),
+        data={"folder": str(cache.folder), "limit": cache.limit, "files": data},
+        names=[one.path.name for one in entries],
+        as_json=as_json,
+        notes=[f"{len(entries)} files, {format_size(total)} of at most {format_size(cache.limit)}"],
     )
 
 
@@ -122,15 +123,17 @@ def _tell(cache: "FeatureCache", removed: "Sequence[Entry]") -> None:
     left = cache.entries()
     total = sum(one.size for one in left)
     freed = sum(one.size for one in removed)
-    print(
+    streams.write(
         f"Removed {len(removed)} files, {format_size(freed)}. Left: {len(left)} files, "
         f"{format_size(total)}, in {cache.folder}"
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = recipe.Parser(
-        prog="kerasdl cache",
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
+    parser = command_line.Parser(
+        prog=PROGRAM,
+        lists=True,
         description="Lists the features of frozen networks that are kept on this machine, the "
         "lately used first. They are removed by themselves when they pass the limit: 8 GB, or "
         "KERASDL_CACHE_LIMIT. Those that a running process uses are never removed.",

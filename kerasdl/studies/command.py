@@ -8,23 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kerasdl import recipe
-from kerasdl.studies import experiment_command, minutes, predict
-from kerasdl.studies.folder import choose as choose_folder
-from kerasdl.studies.folder import locked, recorded_kernels
+from kerasdl import command_line, streams
+from kerasdl.command_line import INTERRUPTED
+from kerasdl.studies import experiment_command, predict
+from kerasdl.studies.comparing import compare
 from kerasdl.studies.options import App, make_parser, make_recipe
-from kerasdl.studies.plan import Recipe
-from kerasdl.studies.show import banner, show_results
-from kerasdl.studies.together import dismiss, follow, load_in_turn, team
-from kerasdl.studies.transfer.options import titles
-from kerasdl.studies.transfer.weights import check_there, pin
-from kerasdl.training import logs
-from kerasdl.training.workers import Workers, end
+from kerasdl.studies.together import team
+from kerasdl.training.workers import end
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
+GO_ON = "interrupted; the same command goes on with what is missing"
 
 
+@command_line.entry
 def main(app: App, argv: Sequence[str] | None = None) -> int:
     """Runs an app's command line.
 
@@ -67,155 +62,18 @@ def _exit_code(
     try:
         plan = make_recipe(app, options)
         with team(plan, options) as (workers, strategy):
-            return _run(app, plan, options, command, workers, strategy, began)
+            status = compare(
+                app, plan, options, command, workers=workers, strategy=strategy, began=began
+            ).status
+            return INTERRUPTED if status == "interrupted" else 0
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except FloatingPointError as error:
-        print(f"{parser.prog}: training failed: {error}. Finished runs are kept", file=sys.stderr)
-        return 1
+        after = ". The training failed; finished runs are kept"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except OSError as error:  # a full disk, a folder without permission
-        print(
-            f"{parser.prog}: error: {error}. Finished runs and the last checkpoint are kept; "
-            "the same command goes on from there",
-            file=sys.stderr,
-        )
-        return 1
+        after = ". Finished runs and the last checkpoint are kept; the same command goes on there"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; the same command goes on with what is missing",
-            file=sys.stderr,
-        )
+        streams.complain(f"{parser.prog}: {GO_ON}")
         return INTERRUPTED
-
-
-def _run(
-    app: App,
-    plan: Recipe,
-    options: Mapping[str, Any],
-    command: str,
-    workers: Workers,
-    strategy: Any,
-    began: float,
-) -> int:
-    from rich.console import Console
-
-    from kerasdl import files
-    from kerasdl.evaluation.familiarity import save_familiarity
-    from kerasdl.studies.conclude import Comparison
-    from kerasdl.studies.conclude import conclude as draw_conclusions
-    from kerasdl.studies.data import describe, divide, is_published, load_whole
-
-    console = Console(stderr=False, quiet=not workers.is_chief)
-    logs.check(options.get("log", ()))
-    if "log" in options and "find_lr" in options:
-        raise ValueError("--find-lr trains nothing that --log could log; give one of them")
-    minutes.check(options)
-    if "minutes" in options and workers.size > 1:
-        raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
-    if "out" in options and workers.is_chief:
-        choose_folder(options["out"], app.name, {}, "")  # before anything that takes time
-    check_there(plan)
-    dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))
-    splits = divide(dataset, plan.data)
-    if not workers.is_chief:
-        follow(plan, dataset, splits, strategy, workers)
-        return 0
-    from kerasdl.studies.transfer.cached import open_cache
-    from kerasdl.training.environment import start_keras
-
-    begun = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
-    start_keras(convolutions=plan.convolutions, recorded=recorded_kernels(begun))
-    cache = open_cache(plan, options.get("cache_limit"), console)
-    rows = max(map(len, (splits.train, splits.validation, splits.test)))
-    plan, weights = pin(plan, dataset, options.get("data"), console, cache=cache, rows=rows)
-    from kerasdl.studies.fitting import fit_networks
-    from kerasdl.studies.networks import Study
-
-    rates = None
-    if "minutes" in options:
-        from kerasdl.training.strategy import make_strategy
-
-        strategy = make_strategy(plan.strategy)
-        # From the person's Enter on: starting up and measuring take their part.
-        limit = minutes.Limit(options["minutes"], began)
-        plan, rates = fit_networks(
-            plan,
-            limit,
-            dataset,
-            splits,
-            out=options.get("out"),
-            strategy=strategy,
-            weights=weights,
-            console=console,
-        )
-        splits = divide(dataset, plan.data)
-    folder = choose_folder(options.get("out"), app.name, recipe.to_dict(plan), dataset.sha256)
-    banner(console, dataset.label, dataset.synthetic)
-
-    # Of these images, not of a folder that happens to have their name.
-    published = is_published(describe(dataset, splits, plan.data), plan.data, app.name)
-    study = Study(
-        plan,
-        dataset,
-        splits,
-        folder,
-        command=command,
-        reported=[one for one in app.reported if published and one.model in plan.models],
-        console=console,
-        checkpoint_seconds=options.get("checkpoint_seconds", 10.0),
-        logs=logs.Logs(options.get("log", ()), folder, recipe.to_dict(plan)),
-        distribution=strategy,
-        titles={**app.titles, **titles(plan)},
-        weights=weights,
-        cache=cache,
-    )
-    del dataset  # with its undivided images, 225 MB at SVHN's full size
-    if "find_lr" in options:
-        from kerasdl.studies.find_lr import find_lr
-
-        with locked(folder):
-            find_lr(study)
-        return 0
-    failure: FloatingPointError | None = None
-    with locked(folder):
-        text = recipe.to_toml(plan)
-        if "minutes" in options:
-            text = minutes.note(options["minutes"]) + text
-        files.write_text(folder / "recipe.toml", text)
-        study.announce_time(rates)
-        try:
-            study.run()
-        except FloatingPointError as error:
-            failure = error
-        result = study.record
-        reason = "was interrupted" if result.status == "interrupted" else None
-        dismiss(workers, reason if failure is None else f"stopped ({failure})")
-        if result.status == "complete":
-            save_familiarity(folder, splits.train.images, splits.validation.images)
-        if result.status == "complete":
-            found = Comparison(result, study.predictions, splits, folder)
-            # What an app concludes is about networks of its own.
-            if plan.transfer:
-                from kerasdl.studies.transfer.sections import sections
-
-                result = study.add_sections(sections(found, study))
-            else:
-                from kerasdl.studies import explaining
-
-                own = draw_conclusions(app.conclude, found) if app.conclude else []
-                result = study.add_sections([*own, *explaining.sections(found)])
-        if result.runs:
-            from kerasdl.reporting.report import write_report
-
-            write_report(
-                folder, result, test_images=splits.test.images, predictions=study.predictions
-            )
-            study.logs.add_figures(sorted((folder / "figures").glob("*.png")))
-            show_results(console, result, folder)
-        elif failure is None:
-            console.print("Interrupted before the first network was trained: nothing to report.")
-        study.logs.close()
-    if failure is not None:
-        raise failure
-    return INTERRUPTED if result.status == "interrupted" else 0

@@ -14,21 +14,18 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import files, recipe, record
+from kerasdl import command_line, files, recipe, record, streams
 from kerasdl.studies import folder as folders
 from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Context, Experiment, Memo
 from kerasdl.studies.plan import Data
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, the shell's convention (128 + SIGINT)."""
 
-
+@command_line.entry
 def main(
     app: str,
     experiment: Experiment,
     argv: Sequence[str] | None = None,
-    shown: Sequence[str] | None = None,
 ) -> int:
     """Runs the command line of an experiment.
 
@@ -36,7 +33,6 @@ def main(
         app: The app's name, as in `python -m kerasdl.apps.<app>` (see `Experiment.room`).
         experiment: What to run.
         argv: Arguments without the program's name; None for the process's own.
-        shown: What the user typed, for the record, where it is more than `argv`.
 
     Returns:
         The exit code: 0, 2 after a user's error (one line on standard error), 130
@@ -44,10 +40,29 @@ def main(
     """
     arguments = sys.argv[1:] if argv is None else list(argv)
     parser = make_parser(app, experiment)
-    options = vars(parser.parse_args(arguments))
-    command = shlex.join(
-        ["python", "-m", f"kerasdl.{experiment.room}.{app}", *(shown or arguments)]
-    )
+    return run(app, experiment, parser, arguments, vars(parser.parse_args(arguments)))
+
+
+def run(
+    app: str,
+    experiment: Experiment,
+    parser: command_line.Parser,
+    arguments: Sequence[str],
+    options: Mapping[str, Any],
+) -> int:
+    """Runs an experiment with options that are parsed.
+
+    Args:
+        app: As for `main`.
+        experiment: What to run.
+        parser: What parsed the arguments.
+        arguments: What the user typed, for the record.
+        options: What it says.
+
+    Returns:
+        As `main`.
+    """
+    command = shlex.join(["python", "-m", f"kerasdl.{experiment.room}.{app}", *arguments])
     began = time.monotonic()
     try:
         minutes.check(options)
@@ -59,31 +74,24 @@ def main(
         plan = make_recipe(app, experiment, options)
         return _run(app, experiment, plan, options, command, began)
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except (FloatingPointError, ChildProcessError, OSError) as error:
-        print(
-            f"{parser.prog}: error: {error}. What was finished is kept; the same command "
-            "goes on from there",
-            file=sys.stderr,
-        )
-        return 1
+        after = ". What was finished is kept; the same command goes on from there"
+        return command_line.fail(parser.prog, error, 1, after=after)
     except KeyboardInterrupt:
-        print(
-            f"{parser.prog}: interrupted; the same command goes on with what is missing",
-            file=sys.stderr,
+        streams.complain(
+            f"{parser.prog}: interrupted; the same command goes on with what is missing"
         )
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def make_parser(app: str, experiment: Experiment) -> recipe.Parser:
+def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
     """Returns the parser; options that are not given are absent from its result."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.{experiment.room}.{app}",
         usage="%(prog)s [options]",
         description=experiment.description,
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
     )
     if experiment.name != app:
         parser.add_argument("--study", choices=[experiment.name], help="this experiment")
@@ -185,20 +193,20 @@ def _run(
     command: str,
     began: float,
 ) -> int:
-    from rich.console import Console
-
     from kerasdl.reporting.findings import write_findings
     from kerasdl.reporting.render import toml
     from kerasdl.studies.data import describe, divide, load_whole
     from kerasdl.studies.rehearsing import announce_time
     from kerasdl.studies.show import banner
+    from kerasdl.terminal import Console
     from kerasdl.training.environment import describe as describe_environment
     from kerasdl.training.environment import start_keras
 
     console = Console()
-    if "out" in options:
-        # Before anything that takes time; what the folder holds is looked at later.
-        folders.choose_for(options["out"], "", None, "")
+    # Before anything that takes time; what the folder holds is looked at later.
+    folders.check_usable(
+        folders.choose_for(options["out"], "", None, "") if "out" in options else folders.RUNS
+    )
     dataset = splits = None
     if _has_data(experiment):
         dataset = load_whole(plan.data, options.get("data"), console)

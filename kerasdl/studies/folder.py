@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ from kerasdl.studies.plan import Recipe
 _LEFTOVER = re.compile(
     r"\.(?:recipe|results|predictions|familiarity|history|README|report)\.[a-z0-9_]{8}\.[a-z]+"
 )
+RUNS = Path("runs")
+"""Where runs are written if nobody says otherwise."""
+
 _ENVIRONMENT = "environment.json"
 _LEFTOVER_BELOW = {"models": ".*.keras", "figures": ".*.png", "parts": ".*.json"}
 
@@ -38,7 +42,7 @@ def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> P
         return _check(out)
     number = 1
     while True:
-        folder = Path("runs") / (app if number == 1 else f"{app}-{number}")
+        folder = RUNS / (app if number == 1 else f"{app}-{number}")
         if _is_free(folder) or _holds(folder, plan, sha256):
             return folder
         number += 1
@@ -59,7 +63,7 @@ def choose_for(out: str | None, base: str, plan: Mapping[str, Any] | None, sha25
     """
     if out is None:
         numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
-        folders = (Path("runs") / f"{base}{end}" for end in numbers)
+        folders = (RUNS / f"{base}{end}" for end in numbers)
         return next(
             folder for folder in folders if _is_free(folder) or _differs(folder, plan, sha256) == []
         )
@@ -103,6 +107,32 @@ def _check(out: str, parts: bool = False) -> Path:
     return folder
 
 
+def check_usable(folder: Path) -> None:
+    """Looks whether a run could begin in a folder now, and leaves nothing behind.
+
+    Before data and TensorFlow are loaded, which takes longer than to be told.
+
+    Args:
+        folder: The run folder, which need not exist.
+
+    Raises:
+        ValueError: If another process works there, or nothing can be written.
+    """
+    there = next(one for one in (folder, *folder.absolute().parents) if one.exists())
+    try:
+        # Named as what `locked` removes, should this process be killed here.
+        with tempfile.NamedTemporaryFile(prefix=".results.", suffix=".check", dir=there):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"a run needs a folder that can be written; choose one with --out. Received: {folder}; "
+            f"{there}: {error.strerror or error}"
+        ) from None
+    if (folder / ".lock").exists():
+        with _lock(folder, keep=True):
+            pass
+
+
 def _is_free(folder: Path) -> bool:
     if not folder.exists():
         return True
@@ -110,6 +140,20 @@ def _is_free(folder: Path) -> bool:
     # written anything else; a test of learning rates goes before a run.
     found = {name for name in os.listdir(folder) if not _LEFTOVER.fullmatch(name)}
     return folder.is_dir() and found <= {".lock", "recipe.toml", "find_lr"}
+
+
+def is_finished(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
+    """Whether a folder has all of a comparison, so that nothing is left to do.
+
+    Args:
+        folder: The run folder.
+        plan: The recipe as plain data.
+        sha256: Checksum of the images.
+    """
+    if not _holds(folder, plan, sha256):
+        return False
+    report = (folder / "report.html").is_file()
+    return report and record.read(folder / "results.json").status == "complete"
 
 
 def _holds(folder: Path, plan: Mapping[str, Any], sha256: str) -> bool:
@@ -167,6 +211,14 @@ def locked(folder: Path) -> Iterator[None]:
         ValueError: If another process works there.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        _remove_leftovers(folder)
+        yield
+
+
+@contextlib.contextmanager
+def _lock(folder: Path, keep: bool = False) -> Iterator[None]:
+    """Holds a folder's lock; `keep` leaves its file, which a killed process may have left."""
     try:
         import fcntl
     except ImportError:  # Windows has no flock
@@ -181,10 +233,10 @@ def locked(folder: Path) -> Iterator[None]:
                 f"another process works in {folder}; wait for it or choose another --out"
             ) from None
         try:
-            _remove_leftovers(folder)
             yield
         finally:
-            path.unlink(missing_ok=True)
+            if not keep:
+                path.unlink(missing_ok=True)
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl.datasets.dataset import Dataset, Splits
-from kerasdl.models import costs, registry
+from kerasdl.models import costs, own, registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.timing import Sizes, forecast
@@ -196,11 +196,11 @@ class NetworksTiming:
         return Rate(max(0.0, started - began - took), 0.0, took / len(images))
 
     def _of(self, name: str) -> float:
-        """Returns a model's multiply-accumulates; of a base a guess by its size."""
+        """Returns a model's multiply-accumulates; of a base, or an own model, a guess."""
         if name in self._plan.transfer:
             size = self._plan.settings[name].get("size") or self._dataset.image_shape[0]
             return 4e9 * (size / 224) ** 2
-        if not self._count:
+        if not self._count or own.is_reference(self._plan.network(name).name):
             return 3e8
         if name not in self._operations:
             network, settings = self._plan.network(name).name, self._plan.settings.get(name, {})

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from kerasdl import recipe
-from kerasdl.models import registry
+from kerasdl import command_line, recipe
+from kerasdl.models import own, registry
 from kerasdl.record import Reported
 from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Experiment
@@ -50,9 +50,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     augmentation: Mapping[str, int | float | bool] = msgspec.field(default_factory=dict)
 
 
-def make_parser(app: App) -> argparse.ArgumentParser:
+def make_parser(app: App) -> command_line.Parser:
     """Returns the parser of an app; options that are not given are absent from its result."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog=f"python -m kerasdl.apps.{app.name}",
         usage="%(prog)s [options]",
         description=app.description,
@@ -60,7 +60,7 @@ def make_parser(app: App) -> argparse.ArgumentParser:
         + " ".join(f"Preset {n}: {', '.join(p['models'])}." for n, p in app.presets.items())
         + " A finished run on your own pictures: predict IMAGE... (predict --help).",
         argument_default=argparse.SUPPRESS,
-        allow_abbrev=False,
+        words=("predict",),
     )
     parser.add_argument(
         "--preset", choices=sorted(app.presets), default="default", help="where to start from"
@@ -135,12 +135,15 @@ def _seconds(text: str) -> float:
     raise argparse.ArgumentTypeError(f"expected seconds >= 0. Received: {text!r}")
 
 
-def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
-    """Makes the recipe: preset, then the file, then the options, then `--set`.
+def make_recipe(
+    app: App, options: Mapping[str, Any], given: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Makes the recipe: preset, then the file, then the options, then `--set` or `given`.
 
     Args:
         app: The app.
         options: The parser's result.
+        given: Further values as plain data, laid over all others.
 
     Raises:
         ValueError, FileNotFoundError: If any of them is not what it should be.
@@ -154,36 +157,50 @@ def make_recipe(app: App, options: Mapping[str, Any]) -> Recipe:
         },
     }
     base = {"app": app.name, **preset}
-    own = dict(options)
+    asked = dict(options)
     if transferring.is_asked(options, app.settings):
         models_of, trainings = transferring.arms_of(options, app.augmentation)
         # What else a preset has was chosen for its own networks.
         base = {"app": app.name, "data": preset["data"], **models_of}
-        own = transferring.others(own)
+        asked = transferring.others(asked)
     changes: dict[str, Any] = {}
     where = "the options"
     if "recipe" in options:
         where = str(options["recipe"])
         changes = recipe.read_toml(where)
         transferring.check_file(options, changes, where)
-    assigned: dict[str, Any] = {}
+    assigned = dict(given or {})
     for text in options.get("set", []):
         assigned = recipe.merge(assigned, recipe.parse_assignment(text))
-    changes = recipe.merge(changes, recipe.chosen(Recipe, own))
+    changes = recipe.merge(changes, recipe.chosen(Recipe, asked))
     changes = recipe.merge(changes, {"data": recipe.chosen(Data, options)})
+    changes, assigned = (_with_names(table, base) for table in (changes, assigned))
     models = assigned.get("models", changes.get("models", base["models"]))
     for_all = recipe.chosen(Training, options)
     if isinstance(models, list | tuple) and for_all:
         changes = recipe.merge(changes, {"training": {str(name): for_all for name in models}})
-    if app.settings is not None and (given := recipe.chosen(app.settings, own)):
+    if app.settings is not None and (chosen := recipe.chosen(app.settings, asked)):
         networks = recipe.merge(base.get("networks", {}), changes.get("networks", {}))
-        _check_names(given, models, base)
-        changes = recipe.merge(changes, {"settings": _settings(given, models, networks)})
+        _check_names(chosen, models, base)
+        changes = recipe.merge(changes, {"settings": _settings(chosen, models, networks)})
     plan = resolve(base, trainings, recipe.merge(changes, assigned), where=where)
     if "cache_limit" in options and not any(how.cached for how in plan.transfer.values()):
         received = "arms that keep none" if plan.transfer else "it alone"
         raise ValueError(f"--cache-limit is of features of --transfer. Received: {received}")
     return plan
+
+
+def _with_names(changes: dict[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives a person's own models, which are named by their place, names for tables and files."""
+    models, networks = changes.get("models"), changes.get("networks", {})
+    if not isinstance(models, list | tuple) or not isinstance(networks, Mapping):
+        return changes
+    named = [str(model) for model in models]
+    if not any(map(own.is_reference, named)):
+        return changes
+    taken = (*registry.names(), *base.get("networks", {}))
+    models, networks = own.with_names(named, networks, taken)
+    return {**changes, "models": models, "networks": networks}
 
 
 def _check_names(given: Mapping[str, Any], models: Sequence[str], base: Mapping[str, Any]) -> None:

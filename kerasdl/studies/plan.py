@@ -7,8 +7,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from kerasdl import recipe
+from kerasdl import recipe, suggest
 from kerasdl.models import registry
+from kerasdl.models.network import Network
 from kerasdl.studies.transfer import settings as transferring
 from kerasdl.studies.transfer.settings import Transfer
 from kerasdl.training.settings import Precision, StrategyName, Training
@@ -64,7 +65,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     transfer: dict[str, Transfer] = msgspec.field(default_factory=dict)
     """Models with a base from keras.applications, and how that is used."""
 
-    def network(self, model: str) -> registry.Network:
+    def network(self, model: str) -> Network:
         """Returns the network that a model of the comparison is.
 
         Raises:
@@ -104,7 +105,7 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                 if name not in known:
                     raise ValueError(
                         f"{model} has the settings: {', '.join(known) or 'none'}. "
-                        f"Received: {name!r}"
+                        f"Received: {name!r}.{suggest.hint(name, known)}"
                     )
         for model in self.models:
             self._check_transfer(model)
@@ -191,7 +192,7 @@ def _table(changes: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any
     return table
 
 
-def _find(model: str, networks: Mapping[str, Any]) -> registry.Network:
+def _find(model: str, networks: Mapping[str, Any]) -> Network:
     """Returns the network of a model.
 
     Raises:
@@ -202,8 +203,11 @@ def _find(model: str, networks: Mapping[str, Any]) -> registry.Network:
     try:
         return registry.get(model)
     except ValueError as error:
+        near = suggest.hint(model, networks)
+        # One suggestion: of the names here, where one is as near as any network's.
+        text = str(error).partition(" Did you mean")[0] if near else str(error)
         own = f" Besides, here: {', '.join(networks)}." if networks else ""
-        raise ValueError(f"{error}{own}") from None
+        raise ValueError(f"{text}{own}{near}") from None
 
 
 def _check_name(model: str) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,22 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from kerasdl import recipe, record
-from kerasdl.reporting.text import plain
+from kerasdl import command_line, record, streams, suggest
 from kerasdl.studies.answers import Answers, Guess, Picture, show
 
 if TYPE_CHECKING:
     from kerasdl.evaluation.familiarity import Familiarity, Images
 
-INTERRUPTED = 130
 
-
-def main(app: str, argv: Sequence[str]) -> int:
-    """Runs `python -m kerasdl.apps.<app> predict`.
+@command_line.entry
+def main(app: str | None, argv: Sequence[str] | None) -> int:
+    """Runs `python -m kerasdl.apps.<app> predict`, or `kerasdl predict`.
 
     Args:
-        app: The app's name; runs/<app> is the run where none is named.
-        argv: Arguments after "predict".
+        app: The app's name; runs/<app> is the run where none is named. None for no app's.
+        argv: Arguments after "predict"; None for the process's own.
 
     Returns:
         The exit code: 0, 2 after a user's error (a line on standard error for each),
@@ -36,26 +33,24 @@ def main(app: str, argv: Sequence[str]) -> int:
     try:
         return _predict(app, parser.prog, options)
     except (ValueError, OSError) as error:
-        print(f"{parser.prog}: error: {plain(str(error))}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def make_parser(app: str) -> recipe.Parser:
-    """Returns the parser."""
-    parser = recipe.Parser(
-        prog=f"python -m kerasdl.apps.{app} predict",
+def make_parser(app: str | None) -> command_line.Parser:
+    """Returns the parser; without an app, the run must be named."""
+    parser = command_line.Parser(
+        prog=f"python -m kerasdl.apps.{app} predict" if app else "kerasdl predict",
         description="Print what a network of a finished run sees in pictures of your own, and "
         "whether they look like those that it was trained on.",
-        allow_abbrev=False,
     )
     parser.add_argument(
         "images", nargs="+", metavar="IMAGE", help="PNG, JPEG, BMP, GIF, TIFF or WebP files"
     )
-    parser.add_argument(
-        "--run", metavar="DIR", default=f"runs/{app}", help=f"the run's folder (runs/{app})"
-    )
+    usual: dict[str, Any] = {"default": f"runs/{app}"} if app else {"required": True}
+    told = f" (runs/{app})" if app else ""
+    parser.add_argument("--run", metavar="DIR", help=f"the run's folder{told}", **usual)
     parser.add_argument(
         "--model", metavar="NAME", help="one of the run's models (the best on validation images)"
     )
@@ -76,16 +71,16 @@ def _positive(text: str) -> int:
     raise argparse.ArgumentTypeError(f"expected a number of classes >= 1. Received: {text!r}")
 
 
-def _predict(app: str, prog: str, options: Any) -> int:
+def _predict(app: str | None, prog: str, options: Any) -> int:
     folder = Path(options.run)
     result = _read_record(app, folder)
     run = choose(result, options.model, options.seed)
     from kerasdl.evaluation import familiarity
 
-    images, failures = _read_pictures(options.images, result, options.invert)
+    images, failures = read_pictures(options.images, result.dataset, options.invert)
     if failures:
         for failure in failures:
-            print(f"{prog}: error: {plain(failure)}", file=sys.stderr)
+            command_line.fail(prog, failure)
         return 2
     known = None
     if (folder / familiarity.NAME).exists():
@@ -105,13 +100,13 @@ def _predict(app: str, prog: str, options: Any) -> int:
         ],
     )
     if options.json:
-        print(json.dumps(msgspec.to_builtins(answers), indent=2))
+        streams.write(json.dumps(msgspec.to_builtins(answers), indent=2))
     else:
         show(answers, synthetic=result.dataset.source == "synthetic")
     return 0
 
 
-def _read_record(app: str, folder: Path) -> record.Record:
+def _read_record(app: str | None, folder: Path) -> record.Record:
     """Returns the record of a finished run.
 
     Raises:
@@ -123,7 +118,7 @@ def _read_record(app: str, folder: Path) -> record.Record:
         there = "no results.json" if folder.is_dir() else "no such folder"
         raise FileNotFoundError(
             f"expected the folder of a finished run. Received: {folder}, {there}; train with "
-            f"`python -m kerasdl.apps.{app}`, or name another with --run"
+            f"`python -m kerasdl.apps.{app or 'svhn'}`, or name another with --run"
         )
     result = record.read(path)
     if result.status != "complete":
@@ -148,7 +143,8 @@ def choose(result: record.Record, model: str | None, seed: int | None) -> record
     runs = list(result.runs)
     names = list(dict.fromkeys(run.model for run in runs))
     if model is not None and model not in names:
-        raise ValueError(f"--model must be one of {', '.join(names)}. Received: {model!r}")
+        meant = suggest.hint(model, names)
+        raise ValueError(f"--model must be one of {', '.join(names)}. Received: {model!r}.{meant}")
     runs = [run for run in runs if model in (None, run.model)]
     seeds = sorted({run.seed for run in runs})
     if seed is not None and seed not in seeds:
@@ -164,25 +160,31 @@ def choose(result: record.Record, model: str | None, seed: int | None) -> record
     return max(runs, key=merit)  # the first of equals
 
 
-def _read_pictures(
-    names: Sequence[str], result: record.Record, invert: bool
+def read_pictures(
+    names: Sequence[str], dataset: record.DatasetInfo, invert: bool
 ) -> tuple["Images", list[str]]:
-    """Returns the pictures as the network wants them, and what is wrong with those that fail."""
+    """Returns the pictures as the network wants them, and what is wrong with those that fail.
+
+    Args:
+        names: Their paths.
+        dataset: What the network was trained on.
+        invert: Whether light becomes dark.
+    """
     import numpy as np
 
     from kerasdl.datasets.picture import read_picture
 
     found, failures = [], []
-    stretch = result.dataset.source == "folder"
+    stretch = dataset.source == "folder"
     for name in names:
         try:
             # Pillow warns of odd metadata; what matters is an error.
             with warnings.catch_warnings(action="ignore"):
-                picture = read_picture(Path(name), result.dataset.image_shape, stretch=stretch)
+                picture = read_picture(Path(name), dataset.image_shape, stretch=stretch)
             found.append(255 - picture if invert else picture)
         except (ValueError, OSError) as error:
             failures.append(str(error))
-    shape = len(found), *result.dataset.image_shape
+    shape = len(found), *dataset.image_shape
     return np.array(found, np.uint8).reshape(shape), failures
 
 

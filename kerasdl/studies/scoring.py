@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from kerasdl import record
 from kerasdl.evaluation import metrics
 from kerasdl.evaluation.predictions import Predictions
-from kerasdl.models import costs, transfer
+from kerasdl.models import costs, own, transfer
 from kerasdl.studies.building import precision_of
 from kerasdl.studies.plan import Recipe
 
@@ -43,7 +43,9 @@ def score(
         seed=seed,
         settings=settings,
         parameters=_count_all(engine.model) if from_elsewhere else trained,
-        multiply_accumulates=costs.multiply_accumulates(engine.model),
+        multiply_accumulates=costs.known_multiply_accumulates(engine.model)
+        if own.is_reference(plan.network(name).name)
+        else costs.multiply_accumulates(engine.model),
         epochs=epochs,
         train_seconds=engine.train_seconds,
         images_per_second=epochs * len(parts.train) / engine.train_seconds,

@@ -5,6 +5,9 @@ from typing import Any
 
 from kerasdl.record import Record
 
+_TABLE = 60
+"""Columns from which on a table shows its figures; on fewer, a line for each model does."""
+
 
 def banner(console: Any, label: str, synthetic: bool) -> None:
     """Says which images these are, loudly where they are rendered."""
@@ -36,7 +39,12 @@ def show_results(console: Any, result: Record, folder: Path) -> None:
             str(row.test_accuracy.n),
             f"{row.train_seconds.mean:.0f} s",
         )
-    console.print(table)
+    if console.width >= _TABLE:
+        console.print(table)
+    else:
+        for row in result.summary:
+            score = f"{percent_spread(row.test_accuracy)} %"
+            console.print(f"{row.title}: {score}", highlight=False, markup=False, soft_wrap=True)
     for comparison in result.comparisons:
         console.print(comparison.verdict, highlight=False, markup=False, soft_wrap=True)
     for section in result.sections:

@@ -127,7 +127,12 @@ def class_loss(loss: Any) -> Any:
 
 
 def compile_model(
-    model: keras.Model, training: Training, num_examples: int, scales: Sequence[float] = ()
+    model: keras.Model,
+    training: Training,
+    num_examples: int,
+    scales: Sequence[float] = (),
+    optimizer: keras.optimizers.Optimizer | None = None,
+    smoothing: float | None = None,
 ) -> None:
     """Compiles `model`, whose outputs are logits, for a training on `num_examples` images.
 
@@ -136,13 +141,15 @@ def compile_model(
         training: The settings; the schedule ends with the last step of `epochs`.
         num_examples: Number of training images, which decides the steps.
         scales: As for `make_optimizer`.
+        optimizer: One that the model brought along; None to make the settings' own.
+        smoothing: The label smoothing that the model brought along; None for the settings'.
     """
     steps = training.num_epochs(num_examples) * -(-num_examples // training.batch_size)
-    if training.label_smoothing:
-        loss: keras.losses.Loss = SmoothedCrossentropy(training.label_smoothing)
+    if share := training.label_smoothing if smoothing is None else smoothing:
+        loss: keras.losses.Loss = SmoothedCrossentropy(share)
     else:
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     # XLA on the CPU makes TensorFlow's convolutions 5-10 times slower; JAX has nothing else.
     jit = keras.backend.backend() != "tensorflow"
-    optimizer = make_optimizer(training, steps, scales)
+    optimizer = optimizer or make_optimizer(training, steps, scales)
     model.compile(optimizer, loss, metrics=["accuracy"], jit_compile=jit)

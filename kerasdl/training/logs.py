@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kerasdl import record
+from kerasdl import record, suggest
 
 if TYPE_CHECKING:
     import keras
@@ -60,7 +60,10 @@ def parse(text: str) -> tuple[str, ...]:
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names or any(name not in NAMES for name in names):
-        raise argparse.ArgumentTypeError(f"expected {', '.join(NAMES)} or both. Received: {text!r}")
+        meant = "".join(suggest.hint(name, NAMES) for name in names if name not in NAMES)
+        raise argparse.ArgumentTypeError(
+            f"expected {', '.join(NAMES)} or both. Received: {text!r}.{meant}"
+        )
     return names
 
 

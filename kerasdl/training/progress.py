@@ -5,12 +5,9 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
+from kerasdl.terminal import Bar, Part, line_seconds
 from kerasdl.training.forecast import Forecast, about
-
-LINE_SECONDS = 20.0
-"""Where there is no terminal (a log file), at most one line in so many seconds."""
 
 
 class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
@@ -35,7 +32,7 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self._console, self._title, self._forecast = console, title, forecast
         self._examples, self._batch_size = num_examples, batch_size
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
         self._said = time.monotonic()
         self._begun: int | None = None
         self._traced = self._continued = False
@@ -45,15 +42,7 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         self._started = time.monotonic()
         self._epoch = 0
         if self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[state]}"),
-                console=self._console,
-                transient=True,
-            )
-            self._task = self._bar.add_task(self._title, total=self._total, state="")
-            self._bar.start()
+            self._bar = Bar(self._console, self._title, self._total)
 
     @property
     def _total(self) -> int:
@@ -75,29 +64,34 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         image = (time.monotonic() - self._started) / max(1, done - (self._begun or 0))
         rate = 1 / max(image, 1e-9)
         logs = logs or {}
-        state = (
-            f"epoch {self._epoch + 1}/{self.params['epochs']}  {rate:,.0f} images/s  "
-            f"loss {logs.get('loss', float('nan')):.3f}  "
-            f"accuracy {100 * logs.get('accuracy', float('nan')):.1f} %"
-        )
+        epoch = f"{self._epoch + 1}/{self.params['epochs']}"
+        loss = f"{logs.get('loss', float('nan')):.3f}"
+        accuracy = f"{100 * logs.get('accuracy', float('nan')):.1f} %"
+        parts = [
+            Part(f"epoch {epoch}", epoch, 0),
+            Part(f"{rate:,.0f} images/s", f"{rate:,.0f}/s", 4),
+            Part(f"loss {loss}", loss, 3),
+            Part(f"accuracy {accuracy}", accuracy, 1),
+        ]
         if not self._traced:
             # What the first call took, tracing, does not come again.
             self._traced, self._begun, self._started = True, done, time.monotonic()
         else:
-            state += f"  {self._left(done, image)}"
+            parts.append(self._left(done, image))
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, state=state)
-        elif time.monotonic() - self._said >= LINE_SECONDS:
+            self._bar.show(done, parts)
+        elif time.monotonic() - self._said >= line_seconds():
             self._said = time.monotonic()
+            state = "  ".join(part.text for part in parts)
             self._console.print(f"{self._title}: {state}", highlight=False, soft_wrap=True)
 
-    def _left(self, done: int, image: float) -> str:
+    def _left(self, done: int, image: float) -> Part:
         """Returns e.g. "40 s left (whole run 4 min)"."""
         here = image * (self._total - done)
         if self._forecast is None:
-            return f"{about(here)} left"
+            return Part(f"{about(here)} left", about(here), 2)
         whole = self._forecast.left(here, image, self._total, self._continued)
-        return f"{about(here)} left (whole run {about(whole)})"
+        return Part(f"{about(here)} left (whole run {about(whole)})", about(here), 2)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Removes the bar."""
@@ -106,5 +100,5 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
     def close(self) -> None:
         """Removes the bar, also after an interruption."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.close()
             self._bar = None

@@ -120,9 +120,28 @@ def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
     """Creates the optimizer's and metrics' variables: the compiled loop cannot."""
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        x, y = train.images[:1], train.labels[:1]
-        outputs = model(x, training=False)
-        model.compute_loss(x, y, outputs)
-        model.compute_metrics(x, y, outputs)
+        if not _build_metrics(model):
+            x, y = train.images[:1], train.labels[:1]
+            outputs = model(x, training=False)
+            model.compute_loss(x, y, outputs)
+            model.compute_metrics(x, y, outputs)
         model.reset_metrics()
         replicas.take_over(model, strategy)
+
+
+def _build_metrics(model: keras.Model) -> bool:
+    """Builds loss and metrics from shapes alone, or returns False: computing them once builds all.
+
+    Computing is a tenth of what comes before the first step: each kind of operation has its
+    kernel looked up. Where the model computes loss or metrics in its own way, or a metric makes
+    its variables when it first sees numbers (F1Score), nothing else does.
+    """
+    ways = ("compute_loss", "compute_metrics")
+    own = any(getattr(type(model), way) is not getattr(keras.Model, way) for way in ways)
+    outputs = getattr(model, "outputs", None) or []  # a subclass of Model has none
+    if own or not model.built or len(outputs) != 1 or model._compile_metrics is None:
+        return False
+    labels = keras.KerasTensor((None,), "int32")
+    model._compile_loss.build(labels, outputs[0])
+    model._compile_metrics.build(labels, outputs[0])
+    return all(metric.variables for metric in model._compile_metrics.metrics)

@@ -13,16 +13,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe
 from kerasdl.studies import experiment_command
 from kerasdl.studies import folder as folders
 from kerasdl.tuning.jobs import VARIABLES, end_with_parent
 from kerasdl.tuning.subjects import SUBJECTS
 
 
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Takes part in a search; returns the exit code."""
-    parser = recipe.Parser(
+    parser = command_line.Parser(
         prog="python -m kerasdl.tuning.member",
         description="Take part in a search: as KerasTuner's chief or a worker, which its "
         f"environment variables say ({', '.join(VARIABLES)}).",
@@ -44,13 +45,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _take_part(options)
     except (ValueError, FileNotFoundError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(parser.prog, error)
     except (FloatingPointError, OSError) as error:
-        print(f"{parser.prog}: error: {error}", file=sys.stderr)
-        return 1
+        return command_line.fail(parser.prog, error, 1)
     except KeyboardInterrupt:
-        return experiment_command.INTERRUPTED
+        return command_line.INTERRUPTED
     return 0
 
 
@@ -64,9 +63,8 @@ def _take_part(options: argparse.Namespace) -> None:
     module = importlib.import_module(f"kerasdl.tuning.{_known(app, folder)}")
     chosen = {"preset": "default", "recipe": str(folder / "recipe.toml")}
     plan = experiment_command.make_recipe(str(app), module.EXPERIMENT, chosen)
-    from rich.console import Console
-
     from kerasdl.studies.data import divide, load_whole
+    from kerasdl.terminal import Console
     from kerasdl.training.environment import start_keras
 
     name = os.environ["KERASTUNER_TUNER_ID"]

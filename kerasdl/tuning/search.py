@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from kerasdl import recipe
+from kerasdl import command_line, recipe, suggest
 from kerasdl.models import registry
 from kerasdl.studies import experiment_command
 from kerasdl.studies.experiment import Experiment
@@ -91,27 +91,33 @@ EXPERIMENT = Experiment(
 )
 
 
+def make_parser() -> command_line.Parser:
+    """Returns the parser: that of every search, and what a search's recipe starts from."""
+    parser = experiment_command.make_parser("search", EXPERIMENT)
+    group = parser.add_argument_group("what the recipe starts from")
+    group.add_argument("--app", choices=APPS, metavar="NAME", help=f"an app: {', '.join(APPS)}")
+    group.add_argument("--model", metavar="NAME", help="one of the app's models (its first)")
+    group.add_argument("--space", metavar="FILE.toml", help="the fields to search")
+    return parser
+
+
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the search; returns the exit code."""
     arguments = sys.argv[1:] if argv is None else list(argv)
-    parser = recipe.Parser(prog=PROGRAM, add_help=False, allow_abbrev=False)
-    parser.add_argument("--app", choices=APPS)
-    parser.add_argument("--model")
-    parser.add_argument("--space")
-    if {"-h", "--help"} & set(arguments):
-        return experiment_command.main("search", EXPERIMENT, arguments)
-    known, rest = parser.parse_known_args(arguments)
+    parser = make_parser()
+    options = vars(parser.parse_args(arguments))
+    app, model, space = (options.pop(name, None) for name in ("app", "model", "space"))
     try:
-        base = {} if known.app is None else _base(known.app, known.model)
-        if known.app is None and known.model is not None:
+        base = {} if app is None else _base(app, model)
+        if app is None and model is not None:
             raise ValueError("--model is a model of an app. Received: no --app")
-        if known.space is not None:
-            base["space"] = recipe.read_toml(known.space)
+        if space is not None:
+            base["space"] = recipe.read_toml(space)
     except (ValueError, OSError) as error:
-        print(f"{PROGRAM}: error: {error}", file=sys.stderr)
-        return 2
+        return command_line.fail(PROGRAM, error)
     experiment = msgspec.structs.replace(EXPERIMENT, presets={"default": base})
-    return experiment_command.main("search", experiment, rest, shown=arguments)
+    return experiment_command.run("search", experiment, parser, arguments, options)
 
 
 def _base(name: str, model: str | None) -> dict[str, Any]:
@@ -121,7 +127,8 @@ def _base(name: str, model: str | None) -> dict[str, Any]:
     model = model or preset["models"][0]
     if model not in app.training:
         raise ValueError(
-            f"the app {name} has the models {', '.join(app.training)}. Received: {model!r}"
+            f"the app {name} has the models {', '.join(app.training)}. Received: {model!r}."
+            f"{suggest.hint(model, app.training)}"
         )
     training = recipe.merge(
         msgspec.to_builtins(app.training[model]), preset.get("training", {}).get(model, {})

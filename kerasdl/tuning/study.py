@@ -10,6 +10,7 @@ import keras
 from keras_tuner.src.distribute import utils as distribution
 from rich.console import Console
 
+from kerasdl import streams
 from kerasdl.sections import Section
 from kerasdl.studies.experiment import Context
 from kerasdl.training.forecast import Forecast
@@ -81,7 +82,7 @@ def run(context: Context, subject: Subject) -> list[Section]:
     elif context.jobs > 1:
         data = [] if context.data_dir is None else ["--data", context.data_dir]
         command = [sys.executable, "-m", "kerasdl.tuning.member", str(context.folder), *data]
-        command += ["--attached", "--jobs", str(context.jobs)]
+        command += ["--attached", "--jobs", str(context.jobs), *streams.options()]
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
         jobs.run(command, context.jobs, cores=cores)
     started = time.perf_counter()

@@ -1,12 +1,12 @@
 """A base with all its cuts as outputs: one forward pass gives the features of every one of them."""
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import keras
 from keras import layers
 
+from kerasdl import suggest
 from kerasdl.models import transfer
 from kerasdl.models.costs import model_costs
 
@@ -62,10 +62,9 @@ def tapped(
 def _up_to(base: keras.Model, cut: str) -> keras.Model:
     known = {layer.name: layer for layer in base.layers}
     if cut not in known or len(known[cut].output.shape) != 4:
-        near = difflib.get_close_matches(cut, known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near and near[0] != cut else ""
+        meant = suggest.hint(cut, set(known) - {cut})
         raise ValueError(
             f"a cut is a layer of {base.name} that makes a map of features, e.g. one of the ends "
-            f"of its blocks (kerasdl.models.transfer.cuts). Received: {cut!r}.{hint}"
+            f"of its blocks (kerasdl.models.transfer.cuts). Received: {cut!r}.{meant}"
         )
     return keras.Model(base.input, known[cut].output, name=f"up_to_{cut}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import recipe
+from kerasdl import command_line, streams
 from kerasdl.serving.client import description
 from kerasdl.serving.client.connection import Connection, place
 from kerasdl.serving.client.description import Answer, Input
@@ -18,9 +18,8 @@ from kerasdl.serving.client.description import Answer, Input
 if TYPE_CHECKING:
     from kerasdl.serving.client.stubs import Channel
 
-INTERRUPTED = 130
 
-
+@command_line.entry
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command.
 
@@ -31,22 +30,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         0; 2 after a user's mistake, a picture that cannot be read among them; 1 when the
         server does not answer or fails; 130 after Ctrl-C.
     """
-    parser = _parser()
+    parser = make_parser()
     options = parser.parse_args(argv)
     try:
         return _ask(options, parser.prog)
     except (ValueError, OSError) as error:
         return _complain(parser.prog, error)
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return command_line.INTERRUPTED
 
 
-def _parser() -> recipe.Parser:
-    parser = recipe.Parser(
+def make_parser() -> command_line.Parser:
+    """Returns the parser."""
+    parser = command_line.Parser(
+        versioned=False,  # --version is the model's
         prog="python -m kerasdl.serving.client",
         description="Print what a served model sees in pictures: this server's models, and those "
         "of TensorFlow Serving.",
-        allow_abbrev=False,
     )
     parser.add_argument("url", metavar="URL", help="the server, e.g. http://127.0.0.1:8501")
     parser.add_argument(
@@ -177,7 +177,7 @@ def _show(
             "probabilities": answer.chances,
             "milliseconds": round(1000 * seconds, 3),
         }
-        print(json.dumps(line), flush=True)
+        streams.write(json.dumps(line))
         return
     order = sorted(range(len(answer.chances)), key=lambda one: -answer.chances[one])
     # The model's own answer first, also where another class is as likely.
@@ -185,12 +185,11 @@ def _show(
     shown = ", ".join(
         f"{names.get(one, f'class {one}')} {100 * answer.chances[one]:.1f} %" for one in order
     )
-    print(_plain(f"{image}: {shown}"), flush=True)
+    streams.write(_plain(f"{image}: {shown}"))
 
 
 def _complain(prog: str, error: Exception) -> int:
-    print(_plain(f"{prog}: error: {error}"), file=sys.stderr)
-    return 1 if isinstance(error, ConnectionError) else 2
+    return command_line.fail(prog, error, 1 if isinstance(error, ConnectionError) else 2)
 
 
 def _plain(text: str) -> str:

@@ -38,7 +38,7 @@ def section(
         The section; None where there are too few test images, or no network's features differ.
     """
     labels = comparison.splits.test.labels
-    costs = [one.model.typical.multiply_accumulates for one in arms if not _kept(study, one)]
+    costs = [one.model.typical.multiply_accumulates or 0 for one in arms if not _kept(study, one)]
     limit = MOST if not costs else int(np.clip(AFFORDED / max(1, *costs), FEWEST, MOST))
     shown = choose(len(labels), limit, SEED)
     if len(shown) < 2 * NEIGHBOURS:

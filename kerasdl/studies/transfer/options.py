@@ -11,6 +11,7 @@ from kerasdl import recipe
 from kerasdl.models import bases
 from kerasdl.studies.transfer import defaults
 from kerasdl.studies.transfer.settings import ARMS, NETWORK, BaseSettings, Transfer
+from kerasdl.suggest import hint
 from kerasdl.training.settings import Training
 from kerasdl.training.sizes import size_option
 
@@ -116,7 +117,9 @@ def arms_of(
             )
     for arm in choice.arms:
         if arm not in ARMS:
-            raise ValueError(f"--arms takes some of {', '.join(ARMS)}. Received: {arm!r}")
+            raise ValueError(
+                f"--arms takes some of {', '.join(ARMS)}. Received: {arm!r}.{hint(arm, ARMS)}"
+            )
     # As a TOML file would give them: the same recipe either way.
     given = {
         name: list(value) if isinstance(value, tuple) else value

@@ -4,15 +4,11 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, Progress, TextColumn
-
+from kerasdl.terminal import Bar, Part, line_seconds
 from kerasdl.training.forecast import about
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-LINE_SECONDS = 20.0
-"""Where there is no terminal (a log file), at most one line in so many seconds."""
 
 
 class PassProgress:
@@ -28,34 +24,29 @@ class PassProgress:
     def __init__(self, console: "Console | None", title: str, count: int, first: int) -> None:
         self._console, self._title = console, title
         self._count, self._first = count, first
-        self._bar: Progress | None = None
+        self._bar: Bar | None = None
 
     def __enter__(self) -> "PassProgress":
         """Starts the bar."""
         self._started = self._said = time.monotonic()
         if self._console is not None and self._console.is_terminal:
-            self._bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[state]}"),
-                console=self._console,
-                transient=True,
-            )
-            self._task = self._bar.add_task(
-                self._title, total=self._count, completed=self._first, state=""
-            )
-            self._bar.start()
+            self._bar = Bar(self._console, self._title, self._count, self._first)
         return self
 
     def show(self, done: int) -> None:
         """Shows that so many images are done."""
         rate = (done - self._first) / max(time.monotonic() - self._started, 1e-9)
         left = about((self._count - done) / max(rate, 1e-9))
-        state = f"{done:,} of {self._count:,} images  {rate:,.0f} images/s  {left} left"
+        parts = [
+            Part(f"{done:,} of {self._count:,} images", f"{done / self._count:.0%}", 0),
+            Part(f"{rate:,.0f} images/s", f"{rate:,.0f}/s", 2),
+            Part(f"{left} left", left, 1),
+        ]
         if self._bar is not None:
-            self._bar.update(self._task, completed=done, state=state)
-        elif self._console is not None and time.monotonic() - self._said >= LINE_SECONDS:
+            self._bar.show(done, parts)
+        elif self._console is not None and time.monotonic() - self._said >= line_seconds():
             self._said = time.monotonic()
+            state = "  ".join(part.text for part in parts)
             self._console.print(f"{self._title}: {state}", highlight=False, soft_wrap=True)
 
     def __exit__(
@@ -66,5 +57,5 @@ class PassProgress:
     ) -> None:
         """Removes the bar, also after an interruption."""
         if self._bar is not None:
-            self._bar.stop()
+            self._bar.close()
             self._bar = None

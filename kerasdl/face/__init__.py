@@ -1,0 +1,1 @@
+"""What `import kerasdl` offers: functions for notebooks and programs, over the same studies."""
