@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.compiling import OPTIMIZERS, compile_model, make_optimizer
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed, packable
@@ -100,6 +101,37 @@ def test_every_variable_can_have_a_rate_of_its_own(name):
     mixed, half, whole = results
     for one, other in zip(mixed, [*half[:2], *whole[2:]], strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_training_that_was_killed_ends_with_the_bits_of_a_whole_one(name, tmp_path):
+    training = Training(epochs=4, batch_size=8, optimizer=name, weight_decay=0.1, ema=0.9)
+
+    def train(folder, kill=None):
+        """Returns the weights, and the epochs that this start has made or begun."""
+        begun = []
+
+        def begin(epoch, logs):
+            begun.append(epoch)
+            if epoch == kill:
+                raise KeyboardInterrupt
+
+        model = network()
+        compile_model(model, training, 24)
+        options = {
+            "callbacks": [keras.callbacks.LambdaCallback(on_epoch_begin=begin)],
+            "checkpoints": CheckpointStore(folder, {"optimizer": name}, seconds=0),
+        }
+        Engine(model).fit(rows(), training, seed=0, **options)
+        return model.get_weights(), begun
+
+    expected, _ = train(tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "killed", kill=2)
+    weights, begun = train(tmp_path / "killed")
+    assert begun == [2, 3]
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 OPTIONS = {

@@ -390,6 +390,30 @@ def test_training_of_ones_own_and_what_only_fit_takes_do_not_go_together(tmp_pat
         search(tmp_path, Model(), callbacks=[Seen()])
 
 
+@pytest.mark.parametrize("first", [[], [L.Conv2D(1, 3)]], ids=["packed", "alone"])
+def test_one_hot_labels_have_the_weights_of_their_classes(tmp_path, first):
+    class Model(keras_tuner.HyperModel):
+        def __init__(self, loss):
+            super().__init__()
+            self._loss = loss
+
+        def build(self, hp):
+            layers = [type(layer).from_config(layer.get_config()) for layer in first]
+            return classifier(hp.Choice("width", [3, 4]), self._loss, first=layers)
+
+        def training(self, hp):
+            return Training(epochs=2, schedule="constant", class_weight="balanced")
+
+    few = X[:40], np.where(Y[:40] == 2, 0, Y[:40])  # of one class none, of another twice as many
+    rows = {"validation_data": one_hot(HELD_OUT)}
+    dense, _ = search(tmp_path / "d", Model("categorical_crossentropy"), one_hot(few), **rows)
+    sparse, _ = search(tmp_path / "s", Model("sparse_categorical_crossentropy"), few)
+    for one, other in zip(dense.outcomes, sparse.outcomes, strict=True):
+        assert one.status == "COMPLETED"
+        mine, theirs = one.executions[0].history, other.executions[0].history
+        np.testing.assert_allclose(mine["val_loss"], theirs["val_loss"], rtol=1e-5)
+
+
 def test_an_oversized_model_is_a_failed_trial(tmp_path):
     oracle = make_oracle("grid")
     tuner = PackedTuner(oracle, widths(), directory=str(tmp_path), max_model_size=130)

@@ -36,7 +36,8 @@ def compile_steps(
     batch_size = min(training.batch_size, len(train))
     steps = -(-len(train) // batch_size)
     num_replicas = strategy.num_replicas_in_sync
-    weights = class_weights(train.labels, training)
+    one_hot = train.labels.ndim == 2  # of a search whose loss takes them so
+    weights = class_weights(train.labels.argmax(1) if one_hot else train.labels, training)
     phase = flip_phase(len(train), seed)
     # One copy of the data for each replica, on the replica's own device.
     data = tuple(
@@ -59,7 +60,7 @@ def compile_steps(
             mirrored = tf.not_equal(tf.gather(flips, batch), epoch % 2 == 1)
             x = augment.augment(x, uniform, mirrored, training)
         if weights is not None:
-            of_class = tf.gather(tf.constant(weights), y)
+            of_class = tf.gather(tf.constant(weights), tf.argmax(y, 1) if one_hot else y)
             weight = of_class if weight is None else weight * of_class
         model.train_step((x, y) if weight is None else (x, y, weight))
 
@@ -120,8 +121,8 @@ def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
     """Creates the optimizer's and metrics' variables: the compiled loop cannot."""
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        if not _build_metrics(model):
-            x, y = train.images[:1], train.labels[:1]
+        x, y = train.images[:1], train.labels[:1]
+        if not _build_metrics(model, y):
             outputs = model(x, training=False)
             model.compute_loss(x, y, outputs)
             model.compute_metrics(x, y, outputs)
@@ -129,7 +130,7 @@ def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
         replicas.take_over(model, strategy)
 
 
-def _build_metrics(model: keras.Model) -> bool:
+def _build_metrics(model: keras.Model, y: Any) -> bool:
     """Builds loss and metrics from shapes alone, or returns False: computing them once builds all.
 
     Computing is a tenth of what comes before the first step: each kind of operation has its
@@ -141,7 +142,8 @@ def _build_metrics(model: keras.Model) -> bool:
     outputs = getattr(model, "outputs", None) or []  # a subclass of Model has none
     if own or not model.built or len(outputs) != 1 or model._compile_metrics is None:
         return False
-    labels = keras.KerasTensor((None,), "int32")
+    # Class numbers, or the one-hot rows of a search: which, decides what "accuracy" is.
+    labels = keras.KerasTensor((None, *y.shape[1:]), y.dtype.name)
     model._compile_loss.build(labels, outputs[0])
     model._compile_metrics.build(labels, outputs[0])
     return all(metric.variables for metric in model._compile_metrics.metrics)
