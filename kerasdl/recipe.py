@@ -9,7 +9,7 @@ exist fails with the place and the nearest that does.
 import argparse
 import re
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -209,6 +209,9 @@ def _metavar(annotation: Any) -> str:
 def _explain(message: str, struct: type[msgspec.Struct]) -> str:
     """Turns msgspec's message into ours: the path without `$.`, and a suggestion."""
     message = message.replace("`$.", "`").replace(" - at `", " at `")
+    wrong = re.fullmatch(r"Invalid enum value '(.*)' at `((?:.*\.)?([^`.]*))`", message, re.DOTALL)
+    if wrong and (values := _literals(struct).get(wrong[3])):
+        return f"{wrong[2]}: {expected(values, wrong[1])}"
     unknown = re.search(r"unknown field `([^`]*)`", message)
     if unknown is None:
         return message
@@ -219,21 +222,31 @@ def _explain(message: str, struct: type[msgspec.Struct]) -> str:
 
 
 def _field_names(struct: type[msgspec.Struct]) -> list[str]:
-    info = msgspec.inspect.type_info(struct)
-    names: list[str] = []
+    return [field.encode_name for field in _fields(msgspec.inspect.type_info(struct))]
 
-    def walk(node: Any) -> None:
-        if isinstance(node, msgspec.inspect.StructType):
-            for field in node.fields:
-                names.append(field.encode_name)
-                walk(field.type)
-        elif isinstance(node, msgspec.inspect.Metadata):
-            walk(node.type)
-        elif isinstance(node, msgspec.inspect.DictType):
-            walk(node.value_type)
 
-    walk(info)
-    return names
+def _literals(struct: type[msgspec.Struct]) -> dict[str, list[str]]:
+    """Returns the values of the fields that take only some, by the fields' names."""
+    found = {}
+    for field in _fields(msgspec.inspect.type_info(struct)):
+        kind = field.type
+        while isinstance(kind, msgspec.inspect.Metadata):
+            kind = kind.type
+        if isinstance(kind, msgspec.inspect.LiteralType):
+            found[field.encode_name] = [str(value) for value in kind.values]
+    return found
+
+
+def _fields(node: Any) -> Iterator[Any]:
+    """Yields the fields of a struct and of the structs in it."""
+    if isinstance(node, msgspec.inspect.StructType):
+        for field in node.fields:
+            yield field
+            yield from _fields(field.type)
+    elif isinstance(node, msgspec.inspect.Metadata):
+        yield from _fields(node.type)
+    elif isinstance(node, msgspec.inspect.DictType):
+        yield from _fields(node.value_type)
 
 
 def _plain(value: Any) -> Any:

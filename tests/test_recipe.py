@@ -10,6 +10,7 @@ from kerasdl import command_line, recipe
 class Inner(recipe.Struct, frozen=True):
     epochs: Annotated[int, Meta(ge=1, description="how often, in %")] = 3
     rate: Annotated[float, Meta(gt=0, description="rate")] = 0.1
+    pace: Annotated[Literal["fast", "slower"], Meta(description="pace")] = "fast"
 
 
 class Outer(recipe.Struct, frozen=True):
@@ -35,7 +36,8 @@ def test_toml_round_trip(tmp_path):
         ({"zzz": 1}, "unknown key 'zzz'; expected one of"),
         ({"inner": {"epochs": 0}}, "`inner.epochs`"),
         ({"inner": {"epochs": "4"}}, "Expected `int`, got `str` at `inner.epochs`"),
-        ({"kind": "z"}, "`kind`"),
+        ({"kind": "z"}, "my.toml: kind: expected one of x, y. Received: 'z'."),
+        ({"each": {"a": {"pace": "slow"}}}, "pace: expected one of fast, slower. Received: 'slow'"),
         ({"each": {"a": {"rat": 1.0}}}, "did you mean 'rate'?"),
     ],
 )

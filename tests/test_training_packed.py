@@ -9,6 +9,7 @@ from kerasdl.models.labels import with_class_names
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed
+from kerasdl.training.packed.histories import Keep
 from kerasdl.training.schedules import WarmupDecay
 from kerasdl.training.settings import Training
 
@@ -242,7 +243,8 @@ def test_the_best_epochs_weights_can_be_kept_without_an_early_end(column, best, 
     held_out = Examples(other.images, (other.labels + 1) % 3)
     training = Training(epochs=6, batch_size=8, learning_rate=0.1, schedule="constant")
     packed = Packed([sequential(8, seed=seed) for seed in range(4)], [training] * 4)
-    histories = packed.fit(train, seed=0, validation=held_out, keep=column)
+    keep = Keep(column, "min" if column == "val_loss" else "max")
+    histories = packed.fit(train, seed=0, validation=held_out, keep=keep)
     assert [len(history["loss"]) for history in histories] == [6] * 4
     assert packed.epochs.tolist() == [best(history[column]) for history in histories]
     assert set(packed.epochs.tolist()) != {5}

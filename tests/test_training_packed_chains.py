@@ -71,7 +71,7 @@ BAD = {
         "expected L1, L2 or L1L2. Received: OrthogonalRegularizer",
     ),
     "not built": (lambda: keras.Sequential([L.Dense(3)]), "built"),
-    "optimizer": (lambda: compiled("rmsprop"), "expected SGD, Adam or AdamW"),
+    "optimizer": (lambda: compiled(keras.optimizers.Lamb()), "expected SGD, Adam, AdamW, RMSprop"),
     "clipping": (lambda: compiled(keras.optimizers.Adam(clipnorm=1.0)), "clipnorm"),
     "loss": (lambda: compiled(loss="mse"), "SparseCategoricalCrossentropy"),
     "logits": (

@@ -179,7 +179,7 @@ def test_a_full_disk_is_said_and_the_search_goes_on_later(images, training, tmp_
     arguments = [*WIDTHS, *images, "--epochs", "1", "--out", str(tmp_path / "run")]
     put = Store.put
 
-    def full(self, asked, outcomes):
+    def full(self, asked, outcomes, spaces=None):
         raise OSError(28, "No space left on device")
 
     with pytest.MonkeyPatch.context() as patch:

@@ -65,8 +65,8 @@ def test_killed_at_every_write_it_ends_with_the_same_trials(name, tmp_path, monk
     assert {status for _, status, *_ in expected} == {"COMPLETED"}
     stored, put = [], Store.put
 
-    def counted(self, asked, outcomes):
-        put(self, asked, outcomes)
+    def counted(self, asked, outcomes, spaces=None):
+        put(self, asked, outcomes, spaces)
         stored.append(tuple(trial for trial, _ in asked))
 
     monkeypatch.setattr(Store, "put", counted)
@@ -204,11 +204,11 @@ def test_a_full_disk_ends_the_search_and_what_was_finished_is_kept(tmp_path, mon
     whole = fakes.table(fakes.run(fakes.tuner(tmp_path / "whole", group_size=2)))
     put, room = Store.put, [1]
 
-    def full(self, asked, outcomes):
+    def full(self, asked, outcomes, spaces=None):
         if not room:
             raise OSError(28, "No space left on device")
         room.pop()
-        put(self, asked, outcomes)
+        put(self, asked, outcomes, spaces)
 
     with monkeypatch.context() as patch:
         patch.setattr(Store, "put", full)

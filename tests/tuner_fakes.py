@@ -113,9 +113,10 @@ def pretend(monkeypatch):
         monkeypatch.setattr(module, "forget", lambda: keras.backend.clear_session(False))
 
 
-def _train(jobs, examples, validation, *, callbacks, **options):
+def _train(jobs, setting, told):
+    validation = setting.arguments.validation.rows
     if jobs:
-        callbacks(f"{jobs[0].name} and {len(jobs) - 1} more", 16)
+        setting.callbacks(f"{jobs[0].name} and {len(jobs) - 1} more", 16)
     results = []
     for job in jobs:
         history = {}

@@ -1,20 +1,32 @@
 """From training settings to a compiled Keras model."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerasdl.training.discriminative import ScaledAdam, ScaledAdamW, ScaledSGD
+from kerasdl.training.discriminative import scaled
 from kerasdl.training.schedules import WarmupDecay
-from kerasdl.training.settings import Training
+from kerasdl.training.settings import OptimizerName, Training
 
-_PLAIN: dict[str, Any] = {
+OPTIMIZERS: dict[OptimizerName, Any] = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
     "adamw": keras.optimizers.AdamW,
+    "rmsprop": keras.optimizers.RMSprop,
+    "nadam": keras.optimizers.Nadam,
+    "lion": keras.optimizers.Lion,
+    "adagrad": keras.optimizers.Adagrad,
+    "adadelta": keras.optimizers.Adadelta,
+    "adamax": keras.optimizers.Adamax,
+    "adafactor": keras.optimizers.Adafactor,
+    "ftrl": keras.optimizers.Ftrl,
+    "lamb": keras.optimizers.Lamb,
+    "muon": keras.optimizers.Muon,
+    "schedulefreeadamw": keras.optimizers.ScheduleFreeAdamW,
 }
-_SCALED: dict[str, Any] = {"sgd": ScaledSGD, "adam": ScaledAdam, "adamw": ScaledAdamW}
+"""Keras's optimizers by their names in `Training`; all but the rates and decay are Keras's own."""
 
 
 def make_optimizer(
@@ -30,17 +42,21 @@ def make_optimizer(
     rate: float | WarmupDecay = training.learning_rate
     if training.schedule != "constant":
         rate = WarmupDecay(training.learning_rate, steps, training.warmup, training.schedule)
-    decay = training.weight_decay or None
-    average: dict[str, Any] = (
-        {"use_ema": True, "ema_momentum": training.ema} if training.ema else {}
-    )
-    kinds = _SCALED if scales else _PLAIN
-    options = {**average, "scales": scales} if scales else average
+    kind = OPTIMIZERS[training.optimizer]
+    decay = training.weight_decay
+    options: dict[str, Any] = {"weight_decay": decay or None}
+    if training.ema:
+        options |= {"use_ema": True, "ema_momentum": training.ema}
     if training.optimizer == "sgd":
         options |= {"momentum": training.momentum, "nesterov": training.momentum > 0}
-    # Keras's AdamW has a default decay of its own; 0 must mean none.
-    pull = training.weight_decay if training.optimizer == "adamw" else decay
-    optimizer = kinds[training.optimizer](rate, weight_decay=pull, **options)
+    # These have a default decay of their own; 0 must mean none.
+    if training.optimizer == "adamw":
+        options["weight_decay"] = decay
+    elif training.optimizer == "muon":
+        options |= {"weight_decay": decay, "adam_weight_decay": decay}
+    if scales:
+        kind, options["scales"] = scaled(kind), scales
+    optimizer = kind(rate, **options)
     if decay:
         # A pull to 0 makes sense for kernels only: not for offsets or normalisation scales.
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
@@ -81,6 +97,33 @@ class SmoothedCrossentropy(keras.losses.Loss):  # type: ignore[misc]
 
 
 keras.saving.register_keras_serializable("kerasdl")(SmoothedCrossentropy)
+
+
+def class_loss(loss: Any) -> Any:
+    """Returns the loss of a compiled classifier as an object; None for any other loss.
+
+    Args:
+        loss: As a model was compiled with it: a name, a function or an object.
+
+    Returns:
+        A SparseCategoricalCrossentropy, a SmoothedCrossentropy (both of class numbers) or a
+        CategoricalCrossentropy (of one-hot rows).
+    """
+    sparse, dense = (
+        keras.losses.SparseCategoricalCrossentropy,
+        keras.losses.CategoricalCrossentropy,
+    )
+    names = {
+        "sparse_categorical_crossentropy": sparse,
+        "SparseCategoricalCrossentropy": sparse,
+        keras.losses.sparse_categorical_crossentropy: sparse,
+        "categorical_crossentropy": dense,
+        "CategoricalCrossentropy": dense,
+        keras.losses.categorical_crossentropy: dense,
+    }
+    if isinstance(loss, str) or inspect.isfunction(loss):
+        return names[loss]() if loss in names else None
+    return loss if type(loss) in (sparse, dense, SmoothedCrossentropy) else None
 
 
 def compile_model(

@@ -4,6 +4,7 @@ Howard and Ruder 2018 (ACL, "Universal Language Model Fine-tuning for Text Class
 section 3.2): what the lower layers have learned is general, and should change less.
 """
 
+import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -55,43 +56,41 @@ class _Scaled:
         return self.scales[self._get_variable_index(variable)]  # type: ignore[attr-defined]
 
     def _apply_weight_decay(self, variables: Iterable[Any]) -> None:
-        decay = self.weight_decay
-        if decay is None:
+        # Muon has a second one, for what it leaves to Adam.
+        decays = {
+            name: getattr(self, name)
+            for name in ("weight_decay", "adam_weight_decay")
+            if getattr(self, name, None) is not None
+        }
+        if not decays:
             return
         groups: dict[float, list[Any]] = {}
         for variable in variables:
             groups.setdefault(self._scale(variable), []).append(variable)
         try:
             for scale, members in groups.items():
-                self.weight_decay = decay * scale
+                for name, decay in decays.items():
+                    setattr(self, name, decay * scale)
                 super()._apply_weight_decay(members)  # type: ignore[misc]
         finally:
-            self.weight_decay = decay
+            for name, decay in decays.items():
+                setattr(self, name, decay)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments, for saving with the model."""
         return {**super().get_config(), "scales": list(self.scales)}  # type: ignore[misc]
 
 
-@keras.saving.register_keras_serializable("kerasdl")
-class ScaledSGD(_Scaled, keras.optimizers.SGD):  # type: ignore[misc]
-    """SGD with a rate for each variable."""
+@functools.cache
+def scaled(kind: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+    """Returns an optimizer of Keras's with a rate for each variable, as `ScaledSGD` of SGD.
 
-    kind = keras.optimizers.SGD
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class ScaledAdam(_Scaled, keras.optimizers.Adam):  # type: ignore[misc]
-    """Adam with a rate for each variable."""
-
-    kind = keras.optimizers.Adam
-
-
-@keras.saving.register_keras_serializable("kerasdl")
-class ScaledAdamW(_Scaled, keras.optimizers.AdamW):  # type: ignore[misc]
-    """AdamW with a rate for each variable."""
-
-    kind = keras.optimizers.AdamW
+    Args:
+        kind: A class of `keras.optimizers`.
+    """
+    made = type(f"Scaled{kind.__name__}", (_Scaled, kind), {"kind": kind, "__module__": __name__})
+    keras.saving.register_keras_serializable("kerasdl")(made)
+    return made
 
 
 def scales_by_depth(

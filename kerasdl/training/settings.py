@@ -9,6 +9,24 @@ from kerasdl import recipe
 Precision = Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
 StrategyName = Literal["auto", "none", "mirrored", "multiworker"]
 
+OptimizerName = Literal[
+    "sgd",
+    "adam",
+    "adamw",
+    "rmsprop",
+    "nadam",
+    "lion",
+    "adagrad",
+    "adadelta",
+    "adamax",
+    "adafactor",
+    "ftrl",
+    "lamb",
+    "muon",
+    "schedulefreeadamw",
+]
+"""Keras's optimizers by the names that Keras knows them by, in lower case."""
+
 AUGMENTATION = ("shift", "rotation", "crop", "elastic", "cutout", "flip")
 """The fields of `Training` that change images."""
 
@@ -31,8 +49,8 @@ class Training(recipe.Struct, frozen=True):
     ] = 0
     batch_size: Annotated[int, Meta(ge=1, description="images in one step, all replicas")] = 128
     optimizer: Annotated[
-        Literal["sgd", "adam", "adamw"],
-        Meta(description="update rule; sgd has Nesterov's momentum"),
+        OptimizerName,
+        Meta(description="update rule, one of Keras's; sgd has Nesterov's momentum"),
     ] = "adamw"
     momentum: Annotated[
         float, Meta(ge=0, lt=1, description="of sgd; 0 is plain gradient descent")

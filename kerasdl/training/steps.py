@@ -36,7 +36,8 @@ def compile_steps(
     batch_size = min(training.batch_size, len(train))
     steps = -(-len(train) // batch_size)
     num_replicas = strategy.num_replicas_in_sync
-    weights = class_weights(train.labels, training)
+    one_hot = train.labels.ndim == 2  # of a search whose loss takes them so
+    weights = class_weights(train.labels.argmax(1) if one_hot else train.labels, training)
     phase = flip_phase(len(train), seed)
     # One copy of the data for each replica, on the replica's own device.
     data = tuple(
@@ -59,7 +60,7 @@ def compile_steps(
             mirrored = tf.not_equal(tf.gather(flips, batch), epoch % 2 == 1)
             x = augment.augment(x, uniform, mirrored, training)
         if weights is not None:
-            of_class = tf.gather(tf.constant(weights), y)
+            of_class = tf.gather(tf.constant(weights), tf.argmax(y, 1) if one_hot else y)
             weight = of_class if weight is None else weight * of_class
         model.train_step((x, y) if weight is None else (x, y, weight))
 
@@ -122,12 +123,15 @@ def _build_state(model: keras.Model, strategy: Any, train: Examples) -> None:
     From shapes alone: computing them once is a tenth of what comes before the first step, since
     each kind of operation has its kernel looked up.
     """
+    # Class numbers, or the one-hot rows of a search: which, decides what "accuracy" is.
+    labels = keras.KerasTensor((None, *train.labels.shape[1:]), train.labels.dtype.name)
     with strategy.scope():
         model.optimizer.build(model.trainable_variables)
-        labels, outputs = keras.KerasTensor((None,), "int32"), getattr(model, "outputs", None)
+        outputs = getattr(model, "outputs", None)
         if not outputs:  # a subclass of Model, whose outputs are known when it is called
             outputs = [model(train.images[:1], training=False)]
         model._compile_loss.build(labels, outputs[0])
-        model._compile_metrics.build(labels, outputs[0])
+        if model._compile_metrics is not None:
+            model._compile_metrics.build(labels, outputs[0])
         model.reset_metrics()
         replicas.take_over(model, strategy)

@@ -12,9 +12,10 @@ import numpy as np
 from kerasdl import __version__
 from kerasdl.training.packed import packable
 from kerasdl.training.settings import Training
-from kerasdl.tuning.building import check_model
+from kerasdl.tuning.building import check_model, fresh_names
+from kerasdl.tuning.search_arguments import SearchArguments
 from kerasdl.tuning.training_jobs import Rows
-from kerasdl.tuning.trainings import forget
+from kerasdl.tuning.trainings import by_fit, forget
 
 if TYPE_CHECKING:
     from kerasdl.tuning.packed_tuner import PackedTuner
@@ -56,49 +57,46 @@ def check_options(
         raise ValueError(f"expected processes >= 1. Received: {processes}")
     if keep not in ("last", "best"):
         raise ValueError(f'keep is "last" or "best". Received: {keep!r}')
-    if getattr(oracle.objective, "name", None) not in ("val_accuracy", "val_loss"):
-        raise ValueError(
-            "expected an oracle with the objective val_accuracy or val_loss. "
-            f"Received: {oracle.objective}"
-        )
     if keep == "best" and isinstance(oracle, keras_tuner.oracles.HyperbandOracle):
         raise ValueError('hyperband goes on from a training\'s last epoch. Received: keep = "best"')
 
 
-def check_rows(x: Any, y: Any, name: str) -> Rows:
-    """Returns arrays as examples.
-
-    Args:
-        x: Array (n, ...), n >= 1.
-        y: Integer labels (n,) or (n, 1).
-        name: What they are, for messages.
+def check_tuner(kind: type, options: dict[str, Any]) -> None:
+    """Refuses what would be ignored.
 
     Raises:
-        ValueError: If they are not that.
+        TypeError: If a subclass or an argument asks for something that this tuner does not do.
     """
-    labels = np.asarray(y)
-    if labels.ndim == 2 and labels.shape[1] == 1:
-        labels = labels[:, 0]
-    images = np.asarray(x)
-    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(images) != len(labels):
-        raise ValueError(
-            f"{name} must be an array (n, ...) and integer labels (n,). Received: "
-            f"{images.dtype} {images.shape} and {labels.dtype} {labels.shape}"
+    if kind.run_trial is not keras_tuner.Tuner.run_trial:  # type: ignore[attr-defined]
+        raise TypeError(
+            "PackedTuner trains groups of trials and calls no run_trial: give a HyperModel with a "
+            f"fit(hp, model, ...) instead. Received: {kind.__name__}.run_trial"
         )
-    if not len(labels):
-        raise ValueError(f"{name} must have at least one example. Received: none")
-    return Rows(images, labels.astype(np.int32))
+    instead = {
+        "executions_per_trial": "seeds=N trains each trial N times",
+        "distribution_strategy": "packed models are trained on one device",
+        "logger": "KerasTuner has given it up",
+        "tuner_id": "the variable KERASTUNER_TUNER_ID names a worker",
+    }
+    known = ("optimizer", "loss", "metrics", "max_model_size")
+    for name in options:
+        if name not in known:
+            why = instead.get(name, f"further ones are {', '.join(known)}")
+            raise TypeError(f"PackedTuner has no argument {name}: {why}")
 
 
-def suggest_group_size(tuner: "PackedTuner") -> int:
+def suggest_group_size(tuner: "PackedTuner", arguments: SearchArguments | None = None) -> int:
     """Returns how many trials of the largest model in the space there is room for.
 
     One where the default model cannot be packed: nothing is won by a group, and a search that
-    is killed would lose all of it.
+    is killed would lose all of it. One, too, where a `fit` may ask for more hyper-parameters.
 
     Args:
         tuner: With its oracle, hypermodel and seeds.
+        arguments: Of the search, where they are known: models without a keras.Input need them.
     """
+    if tuner.own_fit or (arguments is not None and arguments.why is not None):
+        return 1
     largest, alone = 0, False
     for corner in (None, 0, -1):
         hp = tuner.space.copy()
@@ -107,7 +105,11 @@ def suggest_group_size(tuner: "PackedTuner") -> int:
                 hp.values[one.name] = [*getattr(one, "values", [one.default])][corner]
         try:
             hp.ensure_active_values()
-            model = tuner.hypermodel.build(hp)
+            model = tuner._build_hypermodel(hp)
+            if arguments is not None:
+                check_model(model, arguments)
+                reason = by_fit(model, arguments, tuner.oracle.objective)
+                alone = alone or (corner is None and reason is not None)
             largest = max(largest, int(model.count_params()))
             alone = alone or (corner is None and packable(model) is not None)
         except Exception:  # no combination that can be built: the default one could
@@ -124,21 +126,24 @@ def suggest_group_size(tuner: "PackedTuner") -> int:
 
 
 def describe(
-    tuner: "PackedTuner", training: Training, examples: Rows, validation: Rows
+    tuner: "PackedTuner", training: Training, arguments: SearchArguments
 ) -> Mapping[str, Any]:
     """Returns what decides a search, as plain data.
 
     Args:
         tuner: Its oracle, hypermodel, seeds and group size.
         training: Epochs, batch size and patience.
-        examples: To fit on.
-        validation: To score on.
+        arguments: Of the search.
+
+    Raises:
+        TypeError: If the default model is none that can be trained.
+        ValueError: If it does not go with the arguments.
     """
     oracle = tuner.plain_oracle
-    keras.backend.clear_session(free_memory=False)  # for names that start anew
+    fresh_names()
     hp = tuner.space.copy()
-    model = tuner.hypermodel.build(hp)
-    check_model(model)
+    model = tuner._build_hypermodel(hp)
+    tuner.check_model(model)
     own = getattr(tuner.hypermodel, "training", None)
     return {
         "kerasdl": __version__,
@@ -160,9 +165,38 @@ def describe(
         "seeds": list(tuner.seeds),
         "keep": tuner.keep,
         "wave size": tuner.wave_size,
-        "examples": checksum(examples),
-        "validation": checksum(validation),
+        **_data(arguments),
     }
+
+
+def _data(arguments: SearchArguments) -> dict[str, Any]:
+    """Returns what tells the data apart, and arguments that only a `fit` takes."""
+    if arguments.train is not None and arguments.validation is not None:
+        return {
+            "examples": checksum(arguments.train.rows),
+            "validation": checksum(arguments.validation.rows),
+        }
+    given: dict[str, Any] = {str(place): one for place, one in enumerate(arguments.args)}
+    given |= {name: one for name, one in arguments.options.items() if name != "verbose"}
+    plain = {f"argument {name}": _plain(value) for name, value in given.items()}
+    return plain | {"callbacks": [type(one).__name__ for one in arguments.callbacks]}
+
+
+def _plain(value: Any) -> Any:
+    """Returns what tells an argument apart: numbers, a checksum, or a kind."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if hasattr(value, "__array__"):
+        array = np.ascontiguousarray(value)
+        digest = hashlib.sha256(f"{array.dtype} {array.shape}".encode())
+        digest.update(repr(array.tolist()).encode() if array.dtype == object else array.data)
+        return digest.hexdigest()
+    # Its contents are not looked at: reading a data set may take as long as training on it.
+    return str(getattr(value, "element_spec", type(value).__name__))
 
 
 def _fingerprint(model: keras.Model) -> str:

@@ -20,6 +20,7 @@ import keras_tuner
 
 from kerasdl import files
 from kerasdl.tuning.halving import Hyperband
+from kerasdl.tuning.objectives import make_objective
 
 Algorithm = Literal["grid", "random", "bayesian", "hyperband"]
 
@@ -29,7 +30,13 @@ class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
 
     KerasTuner looks for a trial's next combination when the trial has ended, since a
     build might ask for new hyper-parameters; the tuner has seen them all at its start.
+
+    Attributes:
+        looks_ahead: Whether it does without the wait. A `fit` that asks for hyper-parameters
+            needs it.
     """
+
+    looks_ahead = True
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Returns the values of the next trial, from which that after it may follow at once."""
@@ -41,7 +48,7 @@ class Grid(keras_tuner.oracles.GridSearchOracle):  # type: ignore[misc]
                 f"a grid must know all hyper-parameters at its start, and {error} came up in a "
                 "trial. Ask for it under hp.conditional_scope, or first of all"
             ) from None
-        if response["status"] == "RUNNING":
+        if response["status"] == "RUNNING" and self.looks_ahead:
             self._populate_next.append(trial_id)
         return response
 
@@ -159,8 +166,8 @@ class Grouping:
 def make_oracle(
     algorithm: Algorithm,
     *,
-    objective: str = "val_accuracy",
-    seed: int,
+    objective: Any = "val_accuracy",
+    seed: int = 1,
     max_trials: int | None = None,
     max_epochs: int = 10,
     factor: int = 3,
@@ -171,20 +178,19 @@ def make_oracle(
         algorithm: "grid" (all combinations, in order), "random", "bayesian" (a Gaussian process
             over the finished trials) or "hyperband" (Li et al. 2018, JMLR 18(185), "Hyperband":
             many short trainings, of which the best go on), see `halving`.
-        objective: What a trial is judged by: "val_accuracy" or "val_loss".
+        objective: What a trial is judged by: a metric's name ("val_accuracy", "val_loss",
+            "val_auc", ...), a `keras_tuner.Objective`, or a list of these.
         seed: Decides the trials, > 0 (KerasTuner takes 0 for "any").
         max_trials: The most trials; None for all of a grid, and 10 of "random" and "bayesian".
         max_epochs: "hyperband": epochs of the longest training.
         factor: "hyperband": one of so many trainings goes on.
 
     Raises:
-        ValueError: If KerasTuner has no such algorithm or objective.
+        ValueError: If KerasTuner has no such algorithm, or nobody knows the objective's direction.
     """
     if algorithm not in _ORACLES:
         raise ValueError(f"algorithm is one of {', '.join(_ORACLES)}. Received: {algorithm!r}")
-    if objective not in ("val_accuracy", "val_loss"):
-        raise ValueError(f"objective is val_accuracy or val_loss. Received: {objective!r}")
-    options: dict[str, Any] = {"objective": objective, "seed": seed}
+    options: dict[str, Any] = {"objective": make_objective(objective), "seed": seed}
     if algorithm == "hyperband":
         options |= {"max_epochs": max_epochs, "factor": factor}
     elif max_trials is not None:

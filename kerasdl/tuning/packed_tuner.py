@@ -1,21 +1,30 @@
 """A KerasTuner tuner that trains many trials, and many seeds of each, as one computation.
 
-    class Perceptron(keras_tuner.HyperModel):
-        def build(self, hp):
-            width = hp.Int("width", 60, 600, step=60)
-            model = keras.Sequential([keras.Input((784,)), Dense(width, "relu"), Dense(10)])
-            model.compile("adam", SparseCategoricalCrossentropy(from_logits=True), ["accuracy"])
-            return model
-
-    tuner = PackedTuner(make_oracle("grid", seed=1), Perceptron(), seeds=5, project_name="width")
-    tuner.search(x, y, epochs=10, batch_size=32, validation_data=(x_val, y_val))
-    tuner.results_summary()
+>>> import keras
+>>> import numpy as np
+>>> from kerasdl.tuning import PackedTuner, make_oracle
+>>> def build(hp):
+...     model = keras.Sequential([keras.layers.Flatten()])
+...     model.add(keras.layers.Dense(hp.Int("width", 4, 12, step=4), activation="relu"))
+...     model.add(keras.layers.Dense(3, activation="softmax"))
+...     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+...     return model
+>>> y = np.arange(90) % 3
+>>> x = np.eye(3, dtype="float32")[y] + np.random.default_rng(0).normal(0, 0.1, (90, 3))
+>>> tuner = PackedTuner(make_oracle("grid"), build, seeds=2, project_name="width")
+>>> tuner.search(x, y, epochs=3, batch_size=16, validation_split=0.2)
+3 trials with 2 seeds: 6 trainings
+>>> len(tuner.outcomes), len(tuner.outcomes[0].executions)
+(3, 2)
+>>> tuner.get_best_hyperparameters()[0].get("width") in (4, 8, 12)
+True
+>>> tuner.get_best_models()[0].predict(x[:2], verbose=0).shape
+(2, 3)
 
 It is a `keras_tuner.Tuner`: `get_best_hyperparameters`, `get_best_models`, `results_summary`
 and the project folder are KerasTuner's. `tuner.outcomes` has every seed's history.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -25,21 +34,21 @@ from typing import Any
 import keras
 import keras_tuner
 import numpy as np
-import numpy.typing as npt
 from keras_tuner.src.distribute import utils as distribution
 
-from kerasdl import files
 from kerasdl.training.packed.histories import Keep
 from kerasdl.training.settings import Training
-from kerasdl.tuning import building, trainings
 from kerasdl.tuning.announcement import announcement
-from kerasdl.tuning.identity import check_options, check_rows, describe, suggest_group_size
+from kerasdl.tuning.building import check_model
+from kerasdl.tuning.identity import check_options, check_tuner, describe, suggest_group_size
+from kerasdl.tuning.objectives import check_objective, keep_of, needs_validation
 from kerasdl.tuning.oracles import Grouping, explore, write_json
-from kerasdl.tuning.outcomes import Execution, Outcome
-from kerasdl.tuning.results import outcome_of
-from kerasdl.tuning.states import get_state, set_state
+from kerasdl.tuning.outcomes import Outcome
+from kerasdl.tuning.search_arguments import SearchArguments, read_arguments
 from kerasdl.tuning.store import Store
-from kerasdl.tuning.training_jobs import MakeCallbacks, Rows
+from kerasdl.tuning.training_by_fit import has_own_fit
+from kerasdl.tuning.training_jobs import MakeCallbacks
+from kerasdl.tuning.trial_training import TrialTraining
 
 IDLE_SECONDS = 0.2
 """How long to wait where the oracle waits for other processes' results."""
@@ -48,10 +57,12 @@ IDLE_SECONDS = 0.2
 class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
     """Runs the trials of an oracle in groups.
 
-    A model is a classifier with integer labels, compiled with
-    SparseCategoricalCrossentropy. Perceptrons that share their input and what precedes
-    their first Dense layer are packed (`kerasdl.training.packed.packable`); others are
-    trained one by one, with a message. A trial's score is the mean over its seeds.
+    Perceptrons that share their input and what precedes their first Dense layer, and are
+    compiled with a cross-entropy of classes, are packed (`kerasdl.training.packed.packable`).
+    Other classifiers are trained one by one by the engine; what that does not know either (a
+    `HyperModel.fit` of one's own, other losses, callbacks, a tf.data.Dataset, ...) by
+    `HyperModel.fit`, as KerasTuner does, with a message that says why. A trial's score is the
+    mean over its seeds.
 
     The same arguments in the same folder go on with a search that was killed, and end with
     the same trials and numbers; another search there is refused. A trial whose `build`
@@ -61,20 +72,24 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         oracle: As from `make_oracle`; any oracle of KerasTuner's works, in one process.
         hypermodel: A `keras_tuner.HyperModel` or a function from HyperParameters to a
             compiled model. It may have a method `training(hp)` that returns the
-            `kerasdl.training.settings.Training` of a trial (augmentation, epochs, patience).
+            `kerasdl.training.settings.Training` of a trial (augmentation, epochs, patience):
+            how to search, say, a batch size without a `fit` of its own.
         seeds: Trainings of each trial, with the seeds `seed`, `seed + 1`, ... of first
             weights and dropout. Packed ones share the order of the images, that of `seed`;
             each of the others has that of its own seed.
         seed: The first seed, >= 0.
         keep: "last" scores a training by its last epoch and keeps its weights; "best" by its
-            best epoch on the validation images, by the objective, as KerasTuner does.
+            best epoch on the validation images, by the objective, as KerasTuner does and as
+            flatters where validation is noisy.
         group_size: The most trials of a group; None for as many as memory suggests.
         processes: How many processes share the search: each gets the smaller groups.
         say: Takes a sentence for the user; prints by default.
         callbacks: Makes Keras callbacks of a group's training, see `training_jobs.MakeCallbacks`.
         directory, project_name, overwrite: As of `keras_tuner.Tuner`.
+        **options: Those of `keras_tuner.Tuner`: optimizer, loss, metrics, max_model_size.
 
     Raises:
+        TypeError: If there is no such argument.
         ValueError: If an argument is not what it should be.
     """
 
@@ -93,84 +108,127 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         directory: str | None = None,
         project_name: str | None = None,
         overwrite: bool = False,
+        **options: Any,
     ) -> None:
         check_options(
             oracle, seeds=seeds, seed=seed, keep=keep, group_size=group_size, processes=processes
         )
+        check_tuner(type(self), options)
+        self.own_fit = has_own_fit(hypermodel)
+        check_objective(oracle.objective, own_fit=self.own_fit)
         self.seeds = range(seed, seed + seeds)
         self.keep, self._say, self._make_callbacks = keep, say, callbacks or _no_callbacks
-        self.objective: Keep = oracle.objective.name
+        self.objective: str = oracle.objective.name
+        self.keep_by: Keep | None = keep_of(oracle.objective) if keep == "best" else None
         oracle.verbose = 0
-        self._told: set[str] = set()
+        if self.own_fit and hasattr(oracle, "looks_ahead"):
+            oracle.looks_ahead = False
         self._finished: dict[str, Outcome] = {}
-        options = {"directory": directory, "project_name": project_name, "overwrite": overwrite}
+        self._arguments: SearchArguments | None = None
+        options |= {"directory": directory, "project_name": project_name, "overwrite": overwrite}
         super().__init__(oracle, hypermodel, **options)
         # As known at first: trials may ask for more.
         self.space = self.plain_oracle.get_space()
-        most = group_size or suggest_group_size(self)
-        self.group_size = math.ceil(most / processes)
-        # Of an oracle that learns from every trial this decides which ones follow.
-        learning = isinstance(oracle, keras_tuner.oracles.BayesianOptimizationOracle)
-        self.wave_size = most if learning else None
-        if isinstance(oracle, Grouping):
-            oracle.group_size, oracle.wave_size = self.group_size, most
+        self._wanted_size, self._processes = group_size, processes
+        self._size_groups()
 
-    def search(
-        self,
-        x: npt.NDArray[Any],
-        y: npt.NDArray[Any],
-        *,
-        epochs: int = 1,
-        batch_size: int = 32,
-        patience: int = 0,
-        validation_data: tuple[npt.NDArray[Any], npt.NDArray[Any]],
-    ) -> None:
+    def search(self, *args: Any, **options: Any) -> None:
         """Runs trials until the oracle has no more.
 
-        In a process that KerasTuner's environment variables make the chief, it serves the
-        others instead, until they are done.
+        Takes what `keras.Model.fit` takes. Models are packed where x and y are arrays (or
+        DataFrames, tensors) of examples and their classes, class numbers or one-hot rows, and
+        there are others to score on; `callbacks`, `class_weight`, `sample_weight`, a
+        tf.data.Dataset and the like have models trained one by one. In a process that
+        KerasTuner's environment variables make the chief, it serves the others instead, until
+        they are done.
 
         Args:
-            x: Array (n, ...), as the models take it; images as uint8 need a quarter of the memory.
-            y: Integer labels (n,).
-            epochs: Passes over the examples; "hyperband" has its own.
-            batch_size: Examples in a step.
-            patience: Epochs without a better validation loss after which a training ends and
-                keeps its best epoch; 0 for never.
-            validation_data: Another x and y, by which trials are scored.
+            *args: x (n, ...), y, batch_size, ..., as of `keras.Model.fit`. Images as uint8 need
+                a quarter of the memory.
+            **options: Others, by name, e.g. epochs, batch_size (32), validation_data or
+                validation_split, verbose (0 for silence), and patience: epochs without a better
+                validation loss after which a training ends and keeps its best epoch.
 
         Raises:
-            ValueError: If the arrays do not fit each other, or the folder has another search.
+            TypeError: If `fit` has no such argument, or the default model is no such model.
+            ValueError: If the arguments do not fit each other or the default model, or the
+                folder has another search.
         """
-        examples, validation = (
-            check_rows(x, y, "x and y"),
-            check_rows(*validation_data, "validation_data"),
+        arguments = self._read(args, options)
+        training = Training(
+            epochs=arguments.epochs,
+            batch_size=arguments.batch_size,
+            patience=arguments.patience,
+            schedule="constant",
         )
-        self._training = Training(
-            epochs=epochs, batch_size=batch_size, patience=patience, schedule="constant"
-        )
-        identity = describe(self, self._training, examples, validation)
-        self._store = Store(self._folder, identity)
+        self._drop_earlier()
+        self._size_groups(arguments)
+        store = Store(Path(self.project_dir), describe(self, training, arguments))
         if distribution.is_chief_oracle():
             from kerasdl.tuning.jobs import serve
 
             serve(self.oracle)
             return
+        say = _nothing if options.get("verbose") == 0 else self._say
         if (announced := announcement(self)) and not self._is_worker():
-            self._say(announced)
+            say(announced)
+        trials_of = TrialTraining(
+            self, arguments, training, store, callbacks=self._make_callbacks, say=say
+        )
         self.on_search_begin()
         while True:
             trials, status = self._next_group()
             if trials:
-                self._finish(trials, self._outcomes_of(trials, examples, validation))
+                for trial in trials:
+                    self.on_trial_begin(trial)
+                self._finish(trials, trials_of.outcomes_of(trials), store)
             elif status == "STOPPED":
                 break
             else:
                 time.sleep(IDLE_SECONDS)
-        self._store.drop_states()
+        store.drop_states()
         if not self._is_worker():
-            self._store.tidy()
+            store.tidy()
         self.on_search_end()
+
+    def check_model(self, model: Any) -> None:
+        """Checks a model of the present search, see `building.check_model`."""
+        assert self._arguments is not None
+        check_model(
+            model, self._arguments, own_fit=self.own_fit, max_model_size=self.max_model_size
+        )
+
+    def _read(self, args: tuple[Any, ...], options: dict[str, Any]) -> SearchArguments:
+        """Returns the arguments of a search.
+
+        Raises:
+            ValueError: If they do not go with the objective or the HyperModel.
+        """
+        arguments = read_arguments(args, options, own_fit=self.own_fit)
+        objective = self.plain_oracle.objective
+        if not (self.own_fit or arguments.validated) and needs_validation(objective):
+            raise ValueError(
+                f"the objective {self.objective} needs validation_data or validation_split. "
+                "Received: neither"
+            )
+        if arguments.why is not None and hasattr(self.hypermodel, "training"):
+            raise ValueError(
+                "a HyperModel's training(hp) goes with arrays of examples and their classes, "
+                f"without what Keras's fit alone can take. Received: {arguments.why}"
+            )
+        self._arguments = arguments
+        return arguments
+
+    def _size_groups(self, arguments: SearchArguments | None = None) -> None:
+        """Decides how many trials a group has; the arguments of the search may change it."""
+        oracle = self.plain_oracle
+        most = self._wanted_size or suggest_group_size(self, arguments)
+        self.group_size = math.ceil(most / self._processes)
+        # Of an oracle that learns from every trial this decides which ones follow.
+        learning = isinstance(oracle, keras_tuner.oracles.BayesianOptimizationOracle)
+        self.wave_size = most if learning else None
+        if isinstance(oracle, Grouping):
+            oracle.group_size, oracle.wave_size = self.group_size, most
 
     @property
     def outcomes(self) -> list[Outcome]:
@@ -187,8 +245,32 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
         write_json(Path(self._get_tuner_fname()), self.get_state())
 
     def reload(self) -> None:
-        """Looks at the space as a new tuner does: what was finished is in the store."""
+        """Lets the results of an earlier search be read; `search` itself begins anew.
+
+        It finds what was finished in its store, and decides the same trials again.
+        """
         self._populate_initial_space()
+        oracle = self.plain_oracle
+        if distribution.has_chief_oracle() or oracle.start_order:
+            return
+        for path in sorted(Path(self.project_dir).glob("trial_*/trial.json")):
+            trial = keras_tuner.engine.trial.Trial.load(str(path))
+            if trial.status != "RUNNING":
+                oracle.trials[trial.trial_id] = trial
+
+    def _drop_earlier(self) -> None:
+        """Forgets the trials that `reload` has read: an oracle would count them."""
+        if not distribution.has_chief_oracle() and not self.plain_oracle.start_order:
+            self.plain_oracle.trials.clear()
+
+    def _override_compile_args(self, model: Any) -> None:
+        # KerasTuner's reads what a model that is not compiled has not.
+        if not getattr(model, "compiled", True) and self.optimizer and self.loss:
+            copy = keras.optimizers.serialize(keras.optimizers.get(self.optimizer))
+            optimizer = keras.optimizers.deserialize(copy)
+            model.compile(optimizer, self.loss, metrics=self.metrics)
+        elif getattr(model, "compiled", False):
+            super()._override_compile_args(model)
 
     def _populate_initial_space(self) -> None:
         super()._populate_initial_space()
@@ -205,32 +287,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             trials.append(trial)
         return trials, "RUNNING"
 
-    def _outcomes_of(
-        self, trials: Sequence[Any], examples: Rows, validation: Rows
-    ) -> list[Outcome]:
-        """Returns what became of trials: from the store, or trained now."""
-        # The oracle's are left alone until then: a build may ask for values that it does not know.
-        asked = [(trial.trial_id, dict(trial.hyperparameters.values)) for trial in trials]
-        spaces = [trial.hyperparameters.copy() for trial in trials]
-        found = self._store.get(asked)
-        for hp, outcome in zip(spaces, found, strict=True):
-            if outcome is not None and outcome.values != hp.values:
-                # The oracle learns of them as it did then.
-                with contextlib.suppress(Exception):
-                    self._build_hypermodel(hp)
-        missing = [place for place, outcome in enumerate(found) if outcome is None]
-        if missing:
-            names = [trials[place].trial_id for place in missing]
-            own = [spaces[place] for place in missing]
-            new = self._train(names, own, examples, validation)
-            self._store.put([asked[place] for place in missing], new)
-            for place, outcome in zip(missing, new, strict=True):
-                found[place] = outcome
-        for trial, hp in zip(trials, spaces, strict=True):
-            trial.hyperparameters = hp
-        return [outcome for outcome in found if outcome is not None]
-
-    def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome]) -> None:
+    def _finish(self, trials: Sequence[Any], outcomes: Sequence[Outcome], store: Store) -> None:
         """Tells the oracle."""
         for trial, outcome in zip(trials, outcomes, strict=True):
             if outcome.status == "COMPLETED":
@@ -242,68 +299,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
             self.on_trial_end(trial)
             self._finished[trial.trial_id] = outcome
             if before := trial.hyperparameters.values.get("tuner/trial_id"):
-                self._store.drop_states(before)
-
-    def _train(
-        self, names: Sequence[str], spaces: Sequence[Any], examples: Rows, validation: Rows
-    ) -> list[Outcome]:
-        """Builds and trains the models of trials, each with every seed."""
-        trainings.forget()
-        options = {"make": self._build_hypermodel, "training": self._training_of}
-        jobs, owners, errors = building.build(names, spaces, self.seeds, **options)
-        for job, place in zip(jobs, owners, strict=True):
-            if job.initial_epoch:
-                before = spaces[place].values["tuner/trial_id"]
-                set_state(job.model, self._store.get_state(before, job.seed))
-        results = trainings.train(
-            jobs,
-            examples,
-            validation,
-            seed=self.seeds[0],
-            keep=self.objective if self.keep == "best" else None,
-            states=self.halving,
-            say=self._say,
-            told=self._told,
-            callbacks=self._make_callbacks,
-        )
-        outcomes = []
-        for place, (name, hp) in enumerate(zip(names, spaces, strict=True)):
-            own = [number for number, owner in enumerate(owners) if owner == place]
-            models = [jobs[number].model for number in own]
-            done = [results[number] for number in own]
-            parameters = int(models[0].count_params()) if models else 0
-            given: dict[str, Any] = {"parameters": parameters, "error": errors.get(place)}
-            outcome = outcome_of(name, hp.values, self.seeds, done, **given)
-            if outcome.status == "COMPLETED":
-                self._save_weights(name, hp, models, outcome.executions)
-            outcomes.append(outcome)
-        return outcomes
-
-    def _training_of(self, hp: Any) -> Training:
-        own = getattr(self.hypermodel, "training", None)
-        training: Training = self._training if own is None else own(hp)
-        return training
-
-    def _save_weights(
-        self, name: str, hp: Any, models: Sequence[Any], executions: Sequence[Execution]
-    ) -> None:
-        """Saves the best seed's weights where `load_model` looks, and states to go on from."""
-        if self.halving and hp.values["tuner/epochs"] < self.plain_oracle.max_epochs:
-            for model, execution in zip(models, executions, strict=True):
-                self._store.put_state(name, execution.seed, get_state(model))
-        sign = 1 if self.objective == "val_loss" else -1
-        best = min(range(len(models)), key=lambda n: sign * executions[n].scores[self.objective])
-        # A model without its optimizer's state, which `load_model` could not put anywhere.
-        clean = self._build_hypermodel(hp)
-        clean.set_weights(models[best].get_weights())
-        path = Path(self._get_checkpoint_fname(name))
-        with files.atomic_path(path, suffix=".weights.h5") as temporary:
-            clean.save_weights(temporary)
-        write_json(Path(self._get_build_config_fname(name)), clean.get_build_config())
-
-    @property
-    def _folder(self) -> Path:
-        return Path(self.project_dir)
+                store.drop_states(before)
 
     @property
     def plain_oracle(self) -> Any:
@@ -318,3 +314,7 @@ class PackedTuner(keras_tuner.Tuner):  # type: ignore[misc]
 
 def _no_callbacks(title: str, batch_size: int) -> list[keras.callbacks.Callback]:
     return []
+
+
+def _nothing(text: str) -> None:
+    """Says nothing."""

@@ -27,6 +27,8 @@ _LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.(json|weights\.h5)")
 class _Group(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     asked: list[tuple[str, dict[str, Any]]]
     outcomes: list[Outcome]
+    # KerasTuner's HyperParameters after a `fit` that may have asked for more of them.
+    spaces: list[dict[str, Any]] | None = None
 
 
 class Store:
@@ -46,6 +48,7 @@ class Store:
     def __init__(self, folder: Path, identity: Mapping[str, Any]) -> None:
         self._folder = Path(folder)
         self._found: dict[str, Outcome] = {}
+        self._spaces: dict[str, dict[str, Any]] = {}
         self._read: set[str] = set()
         path = self._folder / "search.json"
         content = msgspec.json.encode(identity)
@@ -78,11 +81,28 @@ class Store:
                 self._remember(path)
         return [self._found.get(_key(*one)) for one in asked]
 
-    def put(self, asked: Asked, outcomes: Sequence[Outcome]) -> None:
-        """Keeps the outcomes of a group."""
+    def space(self, trial_id: str, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Returns the hyper-parameters of a finished trial as KerasTuner's config, if kept."""
+        return self._spaces.get(_key(trial_id, values))
+
+    def put(
+        self,
+        asked: Asked,
+        outcomes: Sequence[Outcome],
+        spaces: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
+        """Keeps the outcomes of a group.
+
+        Args:
+            asked: The trials.
+            outcomes: What became of them.
+            spaces: Their hyper-parameters as KerasTuner's configs, where a `fit` may have asked
+                for more.
+        """
         digest = hashlib.sha256("".join(_key(*one) for one in asked).encode()).hexdigest()
         path = self._folder / "groups" / f"{asked[0][0]}-{digest[:16]}.json"
-        group = _Group([(name, dict(values)) for name, values in asked], list(outcomes))
+        kept = None if spaces is None else list(spaces)
+        group = _Group([(name, dict(values)) for name, values in asked], list(outcomes), kept)
         files.write_bytes(path, msgspec.json.encode(group))
         self._remember(path)
 
@@ -97,6 +117,8 @@ class Store:
         if all(_answers(*pair) for pair in zip(group.asked, group.outcomes, strict=True)):
             for one, outcome in zip(group.asked, group.outcomes, strict=True):
                 self._found[_key(*one)] = outcome
+            for one, space in zip(group.asked, group.spaces or [], strict=False):
+                self._spaces[_key(*one)] = space
 
     def get_state(self, trial_id: str, seed: int) -> State:
         """Returns the state in which the training of a trial ended.

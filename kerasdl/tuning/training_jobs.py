@@ -39,6 +39,8 @@ class Job(NamedTuple):
         training: Epochs, batch size, patience and augmentation.
         seed: Of its dropout; trained alone, of the order of the examples, too.
         initial_epoch: The 0-based epoch to begin with, see `Packed.fit`.
+        trial_id: KerasTuner's.
+        hp: The trial's HyperParameters, for a `fit` that asks for more.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Job(NamedTuple):
     training: Training
     seed: int
     initial_epoch: int = 0
+    trial_id: str = ""
+    hp: Any = None
 
 
 class Trained(NamedTuple):
@@ -54,7 +58,7 @@ class Trained(NamedTuple):
     Args:
         history: Lists by name, one number an epoch.
         epoch: Which of these epochs the weights are of, counted from 0.
-        right: Which validation images it answers rightly, bool (n,).
+        right: Which validation images it answers rightly, bool (n,); (0,) where nobody can say.
         error: Why it failed, or None.
         seconds: Wall time, or the share of it where several were trained together.
         packed: How many were trained together.

@@ -1,13 +1,24 @@
 """What became of each model of a packed training: its numbers, failure and patience."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Columns = Mapping[str, npt.NDArray[np.float64]]
-Keep = Literal["val_loss", "val_accuracy"]
+
+
+class Keep(NamedTuple):
+    """By which score a model's best epoch is chosen.
+
+    Args:
+        column: The score's name in a history.
+        direction: Which way is better.
+    """
+
+    column: str
+    direction: Literal["min", "max"]
 
 
 class Histories:
@@ -16,8 +27,8 @@ class Histories:
     Args:
         names: The models' names.
         patience: Epochs without a better validation loss after which each ends; 0 for never.
-        keep: The column by whose best epoch all models are judged, "val_loss" or
-            "val_accuracy"; None for the validation loss of those with patience.
+        keep: By whose best epoch all models are judged; None for the validation loss of those
+            with patience.
 
     Attributes:
         values: The histories.
@@ -32,7 +43,7 @@ class Histories:
         self.failed: dict[int, str] = {}
         self._names = names
         self._patience = np.array(patience)
-        self._column, self._keeping = keep or "val_loss", keep is not None
+        self._by, self._keeping = keep or Keep("val_loss", "min"), keep is not None
         self._best = np.full(len(names), np.inf)
         self.best_epochs = np.full(len(names), -1)
         self._wait = np.zeros(len(names), int)
@@ -77,9 +88,9 @@ class Histories:
                 value = float("nan") if place in self.failed else float(values[place])
                 history.setdefault(name, []).append(value)
         # As Keras's EarlyStopping counts.
-        scores = columns.get(self._column, np.full(len(self.values), np.nan))
+        scores = columns.get(self._by.column, np.full(len(self.values), np.nan))
         # The lower the better.
-        scores = scores if self._column == "val_loss" else -scores
+        scores = scores if self._by.direction == "min" else -scores
         better = self.patient & ~self.ended & (scores < self._best)
         self._best = np.where(better, scores, self._best)
         self.best_epochs = np.where(better, epoch, self.best_epochs)

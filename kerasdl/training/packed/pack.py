@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kerasdl.training.compiling import class_loss
 from kerasdl.training.packed.forward import Forward
 from kerasdl.training.packed.observe import Observer
 from kerasdl.training.packed.parts import Layout, Part
@@ -30,7 +31,7 @@ class Pack:
         self.indices = np.array([member.index for member in members], np.int32)
         self._smoothing = np.array([member.smoothing for member in members])
         # As Keras does: the loss is computed in the number format of the loss object.
-        self._loss_dtype = members[0].chain.model.loss.dtype if members else "float32"
+        self._loss_dtype = class_loss(members[0].chain.model.loss).dtype
         self._stacks = self.layout.stacks()
         self._trained = [stack for stack in self._stacks if stack.trainable]
         self.update = Update(members[0].rule, self._trained)

@@ -1,7 +1,8 @@
 """Training many small models at a time: the loop around the compiled steps."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -25,6 +26,10 @@ from kerasdl.training.settings import Training
 
 OWN = ("optimizer", "learning_rate", "weight_decay", "schedule", "warmup", "label_smoothing")
 """The settings in which packed models may differ, besides `patience`; the others are shared."""
+
+MoreScores = Callable[[Mapping[str, Any], Callable[[], Any]], Mapping[str, Any]]
+"""From an epoch's columns, float64 (models,) by name, and a function that gives the logits of
+the validation examples, to all columns."""
 
 SCORED = 1000
 """Images scored at a time."""
@@ -90,6 +95,7 @@ class Packed:
         initial_epoch: int = 0,
         keep: Keep | None = None,
         validation: Examples | None = None,
+        more_scores: MoreScores | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
         seconds_per_call: float = SECONDS_PER_CALL,
     ) -> list[dict[str, list[float]]]:
@@ -108,6 +114,7 @@ class Packed:
             keep: Keep each model's weights of its best epoch by this score, without ending it
                 early; None for the last ones, but for models with `patience`.
             validation: Scored after every epoch as `val_...`; None or empty for none.
+            more_scores: Adds scores of the validation examples.
             callbacks: Keras callbacks that need no Keras model.
             seconds_per_call: How long one compiled call should take.
 
@@ -160,6 +167,8 @@ class Packed:
             if scored is not None:
                 scores = self.evaluate(scored)
                 columns |= {f"val_{name}": values for name, values in scores.items()}
+                if more_scores is not None:
+                    columns = dict(more_scores(columns, partial(self.predict, scored.images)))
             better = self._histories.add(epoch, columns, self._compiled.finite().numpy())
             if better.any():
                 for pack in self._packs:

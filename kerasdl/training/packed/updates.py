@@ -7,13 +7,25 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from kerasdl.training.compiling import SmoothedCrossentropy
+from kerasdl.training.compiling import SmoothedCrossentropy, class_loss
 from kerasdl.training.packed.chains import Chain
-from kerasdl.training.packed.rules import adam, momentum, plain
+from kerasdl.training.packed.rules import (
+    ADAM,
+    ELEMENTWISE,
+    MOMENTUM,
+    Slot,
+    adam,
+    keras_copy,
+    momentum,
+    plain,
+)
 from kerasdl.training.packed.weights import Owner, Stack
 from kerasdl.training.schedules import WarmupDecay
 
 _UNUSED = ("clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor")
+_FUSED = keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW
+_OWN = ("name", "learning_rate", "weight_decay")
+"""The options in which optimizers of one pack may differ."""
 
 
 class Rule(NamedTuple):
@@ -44,15 +56,16 @@ def read_rule(optimizer: Any) -> Rule:
     """Reads a Keras optimizer.
 
     Args:
-        optimizer: SGD (plain, with momentum, Nesterov), Adam or AdamW.
+        optimizer: SGD (plain, with momentum, Nesterov), Adam, AdamW or one of ELEMENTWISE.
 
     Raises:
         ValueError: If it has no packed form.
     """
     kind = type(optimizer)
-    if kind not in (keras.optimizers.SGD, keras.optimizers.Adam, keras.optimizers.AdamW):
+    if kind not in (*_FUSED, *ELEMENTWISE):
+        names = ", ".join(one.__name__ for one in (*_FUSED, *ELEMENTWISE))
         raise ValueError(
-            f"the optimizer has no packed form: expected SGD, Adam or AdamW. Received: {kind}"
+            f"the optimizer has no packed form: expected {names}. Received: {kind.__name__}"
         )
     used = [name for name in _UNUSED if getattr(optimizer, name, None)]
     if getattr(optimizer, "amsgrad", False):
@@ -63,6 +76,9 @@ def read_rule(optimizer: Any) -> Rule:
         raise ValueError(f"the optimizer has no packed form with {', '.join(used)}")
     if kind is keras.optimizers.SGD:
         key: tuple[Any, ...] = "sgd", optimizer.momentum, optimizer.nesterov
+    elif kind in ELEMENTWISE:
+        options = {k: v for k, v in optimizer.get_config().items() if k not in _OWN}
+        key = kind.__name__, *sorted(options.items())
     else:
         key = "adam", optimizer.beta_1, optimizer.beta_2, optimizer.epsilon
     rate = optimizer._learning_rate
@@ -79,9 +95,10 @@ def read_rule(optimizer: Any) -> Rule:
         shape = "constant" if rate else "zero"
     # Rates of one pack are factors of each other that every number format can hold.
     key = *key, round(math.log10(scale) / 12)
-    if keras.config.floatx() == "float64" and not isinstance(rate, float):
-        # Keras computes a schedule in float32 with its peak inside: factors would differ in
-        # the eighth digit, which float64 shows.
+    # Keras computes a schedule in float32 with its peak inside: factors would differ in the
+    # eighth digit, which float64 shows. What Ftrl keeps is no factor of the rate at all.
+    exact = keras.config.floatx() == "float64" and not isinstance(rate, float)
+    if exact or kind is keras.optimizers.Ftrl:
         shape = shape, scale
     steps = int(optimizer.iterations.numpy())
     decay = float(optimizer.weight_decay or 0.0)
@@ -92,44 +109,27 @@ def smoothing_of(chain: Chain) -> float:
     """Returns the label smoothing of a compiled model's loss.
 
     Raises:
-        ValueError: If its loss is no cross-entropy of integer labels and its outputs.
+        ValueError: If its loss is no cross-entropy of classes and its outputs.
     """
-    loss = chain.model.loss
-    if type(loss) is SmoothedCrossentropy and not chain.probabilities:
-        return float(loss.smoothing)
-    if loss == "sparse_categorical_crossentropy":
-        loss = keras.losses.SparseCategoricalCrossentropy()
-    if type(loss) is not keras.losses.SparseCategoricalCrossentropy:
+    loss = class_loss(chain.model.loss)
+    if loss is None:
         raise ValueError(
             f"{chain.model.name} cannot be packed: expected the loss "
-            f"SparseCategoricalCrossentropy. Received: {loss}"
+            "SparseCategoricalCrossentropy or CategoricalCrossentropy. "
+            f"Received: {chain.model.loss}"
         )
+    if type(loss) is SmoothedCrossentropy and not chain.probabilities:
+        return float(loss.smoothing)
     config = loss.get_config()
-    if config["ignore_class"] is not None or loss.reduction != "sum_over_batch_size":
+    options = config.get("ignore_class") is not None or config.get("axis", -1) != -1
+    if options or loss.reduction != "sum_over_batch_size":
         raise ValueError(f"{chain.model.name} cannot be packed: its loss has options without form")
-    if config["from_logits"] is chain.probabilities:
+    if config.get("from_logits", True) is chain.probabilities:
         raise ValueError(
             f"{chain.model.name} cannot be packed: the loss takes "
-            f"{'logits' if config['from_logits'] else 'probabilities'} and the model gives others"
+            f"{'probabilities' if not chain.probabilities else 'logits'} and the model gives others"
         )
-    return 0.0
-
-
-class Slot(NamedTuple):
-    """A moving average that an optimizer keeps for each weight.
-
-    Args:
-        name: The Keras optimizer's attribute, a list of variables.
-        scaled: Whether it is a change of the weight, and so in the weight's units: those of the
-            stack are a model's own divided by its scale.
-    """
-
-    name: str
-    scaled: bool
-
-
-_ADAM = Slot("_momentums", False), Slot("_velocities", False)
-_MOMENTUM = (Slot("momentums", True),)
+    return float(config.get("label_smoothing", 0.0))
 
 
 def slot_of(owner: Owner, slot: Slot) -> Any:
@@ -152,17 +152,30 @@ class Update:
         import tensorflow as tf
 
         self.rule, self.stacks = rule, tuple(stacks)
-        self.step = tf.Variable(rule.steps, dtype="int64", trainable=False, name="iterations")
-        kind = rule.key[0]  # type: ignore[index]
-        moving = getattr(rule.optimizer, "momentum", 0.0)
-        self._slots = _ADAM if kind == "adam" else _MOMENTUM if moving else ()
-        self.state = [
-            [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in self._slots]
-            for stack in stacks
-        ]
+        kind = type(rule.optimizer)
+        self._copy: Any = None
+        if kind in ELEMENTWISE:
+            self._copy = keras_copy(rule.optimizer, [stack.variable for stack in stacks])
+            self.step = self._copy.iterations.value
+            # Which of them there are depends on options.
+            self._slots = tuple(s for s in ELEMENTWISE[kind] if getattr(self._copy, s.name))
+            self.state = [
+                [getattr(self._copy, slot.name)[place].value for slot in self._slots]
+                for place in range(len(stacks))
+            ]
+        else:
+            self.step = tf.Variable(0, dtype="int64", trainable=False, name="iterations")
+            moving = getattr(rule.optimizer, "momentum", 0.0)
+            sgd = MOMENTUM if moving else ()
+            self._slots = sgd if kind is keras.optimizers.SGD else ADAM
+            self._rule = adam if self._slots is ADAM else momentum if moving else plain
+            self.state = [
+                [tf.Variable(tf.zeros_like(stack.variable), trainable=False) for _ in self._slots]
+                for stack in stacks
+            ]
+        self.step.assign(rule.steps)
         if rule.steps:
             self._load()
-        self._rule = adam if kind == "adam" else momentum if moving else plain
 
     def variables(self) -> list[Any]:
         """Returns the state: the step count and each weight's moving averages."""
@@ -173,6 +186,8 @@ class Update:
         for slot, stack, variable in self._each_slot():
             values = [slot_of(owner, slot).numpy() for owner in stack.owners]
             variable.assign(stack.join(values, scaled=slot.scaled))
+        if hasattr(self._copy, "_u_product"):  # Nadam's, the same for all that share a rule
+            self._copy._u_product.assign(self.rule.optimizer._u_product)
 
     def store(self) -> None:
         """Writes the state into the Keras optimizers, so that these can go on with it."""
@@ -180,6 +195,9 @@ class Update:
             owner.model: owner for stack in self.stacks for owner in stack.owners
         }.values():
             owner.optimizer.iterations.assign(int(self.step.numpy()))
+            if hasattr(self._copy, "_u_product"):
+                owner.optimizer.build(owner.trainable)
+                owner.optimizer._u_product.assign(self._copy._u_product)
         for slot, stack, variable in self._each_slot():
             parts = stack.split(stack.in_units(variable, scaled=slot.scaled).numpy())
             for owner, value in zip(stack.owners, parts, strict=True):
@@ -206,11 +224,17 @@ class Update:
         # Not a cast of a Python number, which would go by float32.
         constant = isinstance(rate, float)
         rates = {d: tf.constant(rate, d) if constant else tf.cast(rate, d) for d in dtypes}
-        moves = {d: self._rule(self.rule.optimizer, self.step, rates[d]) for d in dtypes}
-        for stack, state, gradient in zip(self.stacks, self.state, gradients, strict=True):
+        for stack in self.stacks:
             if stack.decay.any():
                 # Each model's own rate: the pack's times its scale.
                 factor = stack.coefficients(stack.decay * [owner.scale for owner in stack.owners])
                 stack.variable.assign_sub(stack.variable * (factor * rates[stack.dtype]))
-            moves[stack.dtype](stack.variable, state, gradient)
+        if self._copy is not None:
+            (rate,) = rates.values()  # the weights of a pack have one number format
+            variables = [stack.variable for stack in self.stacks]
+            self._copy._backend_update_step(list(gradients), variables, rate)
+        else:
+            moves = {d: self._rule(self.rule.optimizer, self.step, rates[d]) for d in dtypes}
+            for stack, state, gradient in zip(self.stacks, self.state, gradients, strict=True):
+                moves[stack.dtype](stack.variable, state, gradient)
         self.step.assign_add(1)
