@@ -360,7 +360,7 @@ def test_the_score_is_that_of_the_weights_an_early_stopping_leaves(tmp_path):
 
 
 WRONG = {
-    "a name": ({"epoch": 3}, TypeError, "Received: epoch. Did you mean epochs"),
+    "a name": ({"epoch": 3}, TypeError, "Received: epoch. Did you mean 'epochs'"),
     "epochs": ({"epochs": 0}, ValueError, "epochs must be an integer >= 1"),
     "share": ({"validation_split": 1.5}, ValueError, "validation_split must lie in"),
     "kinds": ({"validation_data": one_hot(HELD_OUT)}, ValueError, "of the same kind as y"),
