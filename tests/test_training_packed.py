@@ -6,6 +6,7 @@ import pytest
 
 from kerasdl.datasets.dataset import Examples, Features
 from kerasdl.models.labels import with_class_names
+from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import Engine
 from kerasdl.training.packed import Packed
@@ -194,7 +195,7 @@ def test_dropout_keeps_its_share_and_the_mean(examples):
     packed.fit(examples(4, SHAPE), seed=0, seeds=[0, 1])
     layout = packed._packs[0].layout
     (part,) = (part for part in layout.parts() if part.node.dropout)
-    forward = Forward(layout, None, {}, np.int64(5))
+    forward = Forward(layout, None, {}, np.int64(5), np.array([0, 1]))
     out = forward._dropped(part, np.ones((2, 500, 100), np.float32))
     np.testing.assert_allclose(np.mean(np.asarray(out) == 0, axis=(1, 2)), [0.3, 0.6], atol=0.01)
     np.testing.assert_allclose(np.mean(out, axis=(1, 2)), 1.0, atol=0.02)
@@ -396,3 +397,98 @@ def test_features_of_a_frozen_base_are_packed_as_the_engine_trains_on_them(dtype
     tolerance = {"rtol": 1e-4, "atol": 1e-5}
     packed = assert_each_is_its_own_training(makers, [ADAM] * 3, train, tolerance, train)
     assert packed.predict(mapped).shape == (3, 60, 3)
+
+
+class Killed(BaseException):
+    """As a kill: nothing catches it."""
+
+
+class KillAt(keras.callbacks.Callback):
+    """Ends the process, as it were, after some calls."""
+
+    def __init__(self, calls):
+        super().__init__()
+        self._calls = calls
+
+    def on_train_batch_end(self, batch, logs=None):
+        self._calls -= 1
+        if self._calls < 0:
+            raise Killed
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_killed_training_ends_with_the_bits_of_an_uninterrupted_one(examples, tmp_path, patience):
+    train, held_out = examples(48, SHAPE), examples(24, SHAPE, seed=9)
+
+    def models():
+        made = [mlp(12, dropout=0.3), sequential(9, seed=1), mlp(5, norm=True, seed=2)]
+        made[1].compile(
+            keras.optimizers.Nadam(1e-2),
+            keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            jit_compile=False,
+        )
+        return made
+
+    # Shifts draw numbers, and the rate depends on the step: both go on where they were.
+    training = Training(epochs=5, batch_size=16, learning_rate=1e-2, shift=1, patience=patience)
+    trainings = [training] * 3
+    shared = {"seed": 3, "seeds": [0, 1, 2], "validation": held_out, "seconds_per_call": 0}
+    whole = Packed(models(), trainings)
+    expected = whole.fit(train, **shared)
+
+    def store():
+        return CheckpointStore(tmp_path / "here", {"what": "three"}, seconds=0)
+
+    kills = 0
+    while True:
+        packed = Packed(models(), trainings)
+        try:
+            found = packed.fit(train, **shared, checkpoints=store(), callbacks=[KillAt(4)])
+        except Killed:
+            kills += 1
+            continue
+        break
+    assert kills >= 2
+    assert found == expected
+    assert packed.epochs.tolist() == whole.epochs.tolist()
+    for one, other in zip(packed.unpack(), whole.unpack(), strict=True):
+        for mine, theirs in zip(one.weights, other.weights, strict=True):
+            np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
+
+
+def test_a_checkpoint_of_other_models_is_refused(examples, tmp_path):
+    train = examples(48, SHAPE)
+    store = CheckpointStore(tmp_path / "here", {}, seconds=0)
+    Packed([sequential(8)], [ADAM]).fit(train, seed=0, checkpoints=store)
+    with pytest.raises(ValueError, match="shapes"):
+        Packed([sequential(9)], [ADAM]).fit(train, seed=0, checkpoints=store)
+    with pytest.raises(ValueError, match="layer statistics"):
+        Packed([sequential(8)], [ADAM], layer_statistics=True).fit(train, seed=0, checkpoints=store)
+
+
+def test_models_in_the_place_of_others_are_trained_as_if_these_had_never_been(examples):
+    train = examples(48, SHAPE)
+    other = examples(48, SHAPE, seed=5)
+
+    def models(seed):
+        return [mlp(12, dropout=0.4, seed=seed), sequential(9, seed=seed), sequential(9, seed=8)]
+
+    trainings = [ADAM, ADAM, Training(epochs=2, batch_size=16, optimizer="nadam")]
+    reused = Packed(models(0), trainings)
+    reused.fit(train, seed=0)
+    step = reused._compiled
+    for seed, data in ((1, train), (2, train), (2, other)):
+        reused.replace(models(seed))
+        found = reused.fit(data, seed=seed)
+        fresh = Packed(models(seed), trainings)
+        assert found == fresh.fit(data, seed=seed)
+        for one, two in zip(reused.unpack(), fresh.unpack(), strict=True):
+            for mine, theirs in zip(one.weights, two.weights, strict=True):
+                np.testing.assert_array_equal(mine, theirs, err_msg=mine.path)
+    assert reused._compiled is step
+    # Another width is another program.
+    reused.replace([sequential(7), sequential(9), sequential(9, seed=8)])
+    reused.fit(train, seed=0)
+    assert reused._compiled is not step
+    with pytest.raises(ValueError, match="expected 3 models"):
+        reused.replace(models(0)[:2])

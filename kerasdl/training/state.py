@@ -31,6 +31,12 @@ def take(
         callbacks: The callbacks of this training.
     """
     arrays = [keras.ops.convert_to_numpy(variable) for variable in _variables(model)]
+    kept = take_callbacks(callbacks, arrays)
+    return arrays, {"stop": bool(model.stop_training), "callbacks": kept}
+
+
+def take_callbacks(callbacks: Sequence[keras.callbacks.Callback], arrays: Arrays) -> list[Any]:
+    """Returns the state of callbacks as JSON can say it; what is an array goes into `arrays`."""
     kept = []
     for name, callback in _named(callbacks):
         if hasattr(callback, "checkpoint_state"):
@@ -38,7 +44,7 @@ def take(
         else:
             state = {key: value for key, value in vars(callback).items() if _is_kept(key, value)}
         kept.append([name, _pack(state, arrays)])
-    return arrays, {"stop": bool(model.stop_training), "callbacks": kept}
+    return kept
 
 
 def put(
@@ -58,16 +64,23 @@ def put(
         raise ValueError("the checkpoint's variables do not have the shapes of the model's")
     for variable, array in zip(variables, arrays, strict=False):
         variable.assign(array)
-    kept = dict(state["callbacks"])
+    put_callbacks(callbacks, arrays, state["callbacks"])
+    model.stop_training = state["stop"]
+
+
+def put_callbacks(
+    callbacks: Sequence[keras.callbacks.Callback], arrays: Sequence[npt.NDArray[Any]], kept: Any
+) -> None:
+    """Puts the state of callbacks back that `take_callbacks` returned."""
+    found = dict(kept)
     for name, callback in _named(callbacks):
-        if name not in kept:
+        if name not in found:
             continue
-        values = _unpack(kept[name], arrays)
+        values = _unpack(found[name], arrays)
         if hasattr(callback, "checkpoint_state"):
             callback.restore_state(values)
         else:
             vars(callback).update(values)
-    model.stop_training = state["stop"]
 
 
 def _variables(model: keras.Model) -> list[Any]:

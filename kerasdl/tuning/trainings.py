@@ -10,16 +10,13 @@ from typing import Any
 
 import keras
 import keras_tuner
-import msgspec
 import numpy as np
 
 from kerasdl.training.compiling import class_loss
 from kerasdl.training.packed import Packed, packable
 from kerasdl.training.packed.chains import read_chain
+from kerasdl.training.packed.company import company
 from kerasdl.training.packed.histories import Keep
-from kerasdl.training.packed.reader import front_key
-from kerasdl.training.packed.training import OWN
-from kerasdl.training.settings import Training
 from kerasdl.tuning.compiled_metrics import packed_scores
 from kerasdl.tuning.objectives import parts
 from kerasdl.tuning.search_arguments import SearchArguments
@@ -71,7 +68,8 @@ def train(jobs: Sequence[Job], setting: Setting, told: set[str]) -> list[Trained
     for place, job in enumerate(jobs):
         reason, training = _alone(job, setting)
         if reason is None:
-            together.setdefault(_company(job), []).append(place)
+            key = company(read_chain(job.model), job.training), job.initial_epoch
+            together.setdefault(key, []).append(place)
             continue
         # Without the numbers that Keras gives the names of layers and models.
         reason = re.sub(r"_\d+\b", "", reason)
@@ -130,17 +128,6 @@ def _or_error(training: Callable[[], Trained], setting: Setting) -> Trained:
         validation = setting.arguments.validation
         nothing = np.zeros(0 if validation is None else len(validation.rows), bool)
         return Trained({}, 0, nothing, message, time.perf_counter() - started, 1)
-
-
-def _company(job: Job) -> Hashable:
-    """Returns what must be equal for models to be one `Packed`."""
-    rest = tuple(
-        (field.name, getattr(job.training, field.name))
-        for field in msgspec.structs.fields(Training)
-        if field.name not in (*OWN, "patience")
-    )
-    shapes = tuple(job.model.input_shape[1:]), int(job.model.output_shape[-1])
-    return shapes, front_key(read_chain(job.model).front), rest, job.initial_epoch
 
 
 def _together(jobs: Sequence[Job], setting: Setting) -> list[Trained]:

@@ -31,6 +31,7 @@ class Compiled:
 
         self._front, self._dtype = tuple(front), dtype
         self._packs, self._batch_size = tuple(packs), batch_size
+        self._trained: tuple[Examples, Callable[..., Any], int] | None = None
         # From the order of the packs to that of the models.
         self._places = np.argsort(np.concatenate([pack.indices for pack in packs]))
         self.score = tf.function(self._score, reduce_retracing=True, autograph=False)
@@ -39,32 +40,32 @@ class Compiled:
         for function in (self.score, self.predict, self.finite):
             without_warning(function)
 
-    def train(
-        self, train: Examples, training: Training, seed: int
-    ) -> tuple[Callable[..., Any], int]:
+    def train(self, train: Examples, training: Training) -> tuple[Callable[..., Any], int]:
         """Returns a function that runs steps of an epoch in one call, and the steps of an epoch.
 
-        The function takes the epoch's order (int32, n), the 0-based epoch, the first and last
-        (exclusive) step, and whether gradients' entries are counted. It returns float64
-        (2, models): the losses of those steps, times the images of each, and the numbers of
-        right answers.
+        The function takes the run's seed, the epoch's order (int32, n), the 0-based epoch, the
+        first and last (exclusive) step, whether gradients' entries are counted, and sums, float64
+        (2, models): the losses of each step so far, times its images, and the numbers of right
+        answers. It returns these with its own steps added.
 
         Args:
             train: The examples; copied to the device once.
             training: Uses batch_size, class_weight and the augmentation.
-            seed: The seed of the augmentation, >= 0.
         """
         import tensorflow as tf
+
+        if self._trained is not None and self._trained[0] is train:
+            return self._trained[1], self._trained[2]
 
         batch_size = min(training.batch_size, len(train))
         steps = -(-len(train) // batch_size)
         by_class = class_weights(train.labels, training)
         active = augment.is_active(training)
-        arrays = train.images, train.labels, flip_phase(len(train), seed)
-        data = tuple(on_devices(tf.distribute.get_strategy(), array) for array in arrays)
-        models = len(self._places)
+        here = tf.distribute.get_strategy()
+        data = tuple(on_devices(here, array) for array in (train.images, train.labels))
+        phases: dict[int, Any] = {}
 
-        def step(data: Any, order: Any, epoch: Any, index: Any, counted: Any) -> Any:
+        def step(data: Any, seed: Any, order: Any, epoch: Any, index: Any, counted: Any) -> Any:
             images, labels, phase = data
             batch = order[index * batch_size : (index + 1) * batch_size]
             counter = epoch * steps + tf.cast(index, "int64")
@@ -82,21 +83,44 @@ class Compiled:
 
         @tf.function(autograph=False)  # type: ignore[untyped-decorator]
         def run_steps(
-            data: Any, order: Any, epoch: Any, first: Any, last: Any, counted: Any
+            data: Any,
+            seed: Any,
+            order: Any,
+            epoch: Any,
+            first: Any,
+            last: Any,
+            counted: Any,
+            sums: Any,
         ) -> Any:
             return tf.while_loop(
                 lambda index, _: index < last,
-                lambda index, sums: (index + 1, sums + step(data, order, epoch, index, counted)),
-                (first, tf.zeros([2, models], "float64")),
+                lambda index, sums: (
+                    index + 1,
+                    sums + step(data, seed, order, epoch, index, counted),
+                ),
+                (first, sums),
             )[1]
 
         without_warning(run_steps)
 
-        def call(order: Any, epoch: int, first: int, last: int, counted: bool) -> Any:
+        def call(
+            seed: int, order: Any, epoch: int, first: int, last: int, counted: bool, sums: Any
+        ) -> Any:
+            if seed not in phases:
+                phases.clear()
+                phases[seed] = on_devices(here, flip_phase(len(train), seed))
             # Tensors, not Python numbers: those would be traced anew for each value.
             numbers = tf.constant(epoch, "int64"), tf.constant(first), tf.constant(last)
-            return run_steps(data, tf.constant(order), *numbers, tf.constant(counted)).numpy()
+            return run_steps(
+                (*data, phases[seed]),
+                tf.constant(seed, "int64"),
+                tf.constant(order),
+                *numbers,
+                tf.constant(counted),
+                tf.constant(sums, "float64"),
+            ).numpy()
 
+        self._trained = train, call, steps
         return call, steps
 
     def _shared(self, images: Any) -> Any:

@@ -26,6 +26,7 @@ class Forward:
         x: The shared input (batch, features).
         values: The weights, by stack.
         counter: int64 scalar, the step's number in the run; None to infer instead of to train.
+        seeds: int64 (models,), the seeds of the models' dropout; None to infer.
         watch: Called with each part and its output before dropout.
     """
 
@@ -35,10 +36,11 @@ class Forward:
         x: Any,
         values: Values,
         counter: Any = None,
+        seeds: Any = None,
         watch: Watch | None = None,
     ) -> None:
         self._layout, self._x, self._values = layout, x, values
-        self._counter, self._watch = counter, watch
+        self._counter, self._seeds, self._watch = counter, seeds, watch
         self._wide: dict[Part, Any] = {}
 
     def logits(self) -> Any:
@@ -168,10 +170,11 @@ class Forward:
 
         if self._counter is None or not part.node.dropout:
             return x
-        shape = tf.shape(x)[-2:]
+        shape, counter = tf.shape(x)[-2:], self._counter
         draws = [
             tf.random.stateless_uniform(
-                shape, seed=tf.stack([_stream(member.seed, place), self._counter])
+                shape,
+                seed=tf.stack([_stream(self._seeds[self._layout.number(member)], place), counter]),
             )
             for member, place in zip(part.members, part.places, strict=True)
         ]
@@ -185,8 +188,8 @@ class Forward:
         return x * (tf.cast(keep, x.dtype) * factors)
 
 
-def _stream(seed: int, place: int) -> int:
-    """Returns the stream of a model's node: seeds and nodes do not meet."""
+def _stream(seed: Any, place: int) -> Any:
+    """Returns the stream of a model's node, int64: seeds and nodes do not meet."""
     return (seed * 1_000_003 + place) ^ DROPOUT
 
 

@@ -1,7 +1,7 @@
 """What became of each model of a packed training: its numbers, failure and patience."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +98,26 @@ class Histories:
         impatient = (self._patience > 0) & (self._wait >= self._patience)
         self._stopped |= impatient & (epoch > 0) & ~self.ended
         return better
+
+    def state(self) -> dict[str, Any]:
+        """Returns all of it as JSON can say it."""
+        return {
+            "values": self.values,
+            "failed": [[place, reason] for place, reason in self.failed.items()],
+            "best": self._best.tolist(),
+            "best_epochs": self.best_epochs.tolist(),
+            "wait": self._wait.tolist(),
+            "stopped": self._stopped.tolist(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Puts back what `state` returned."""
+        self.values = [dict(history) for history in state["values"]]
+        self.failed = dict(state["failed"])
+        self._best = np.array(state["best"], np.float64)
+        self.best_epochs = np.array(state["best_epochs"], int)
+        self._wait = np.array(state["wait"], int)
+        self._stopped = np.array(state["stopped"], bool)
 
     def means(self, columns: Columns) -> dict[str, float]:
         """Returns the mean of each column over the models that have not ended, NaN if all have."""

@@ -1,11 +1,13 @@
 """One pack of models: its training step and its scores, as TensorFlow operations."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kerasdl.training.compiling import class_loss
+from kerasdl.training.layer_statistics import LayerStatistics
 from kerasdl.training.packed.forward import Forward
 from kerasdl.training.packed.observe import Observer
 from kerasdl.training.packed.parts import Layout, Part
@@ -19,15 +21,25 @@ class Pack:
 
     Args:
         bundles: The models, as planned.
+        seeds: The seed of each model's dropout, by its index, >= 0.
         layer_statistics: Whether `observer` measures the layers.
         histograms: Whether it also counts the gradients' entries, in the steps that say so.
     """
 
     def __init__(
-        self, bundles: list[Bundle], *, layer_statistics: bool = False, histograms: bool = False
+        self,
+        bundles: list[Bundle],
+        seeds: Sequence[int],
+        *,
+        layer_statistics: bool = False,
+        histograms: bool = False,
     ) -> None:
+        import tensorflow as tf
+
         self.layout = Layout(bundles)
         members = self.layout.members
+        own = np.array([seeds[member.index] for member in members], np.int64)
+        self._seeds = tf.Variable(own, trainable=False)
         self.indices = np.array([member.index for member in members], np.int32)
         self._smoothing = np.array([member.smoothing for member in members])
         # As Keras does: the loss is computed in the number format of the loss object.
@@ -36,7 +48,28 @@ class Pack:
         self._trained = [stack for stack in self._stacks if stack.trainable]
         self.update = Update(members[0].rule, self._trained)
         self.observer = Observer(self.layout, histograms=histograms) if layer_statistics else None
-        self._best: dict[Any, Any] = {}
+        self._best: dict[Stack, Any] = {}
+
+    def variables(self) -> list[Any]:
+        """Returns everything that a training changes: weights, the optimizers' state, the best."""
+        stacks = [stack.variable for stack in self._stacks]
+        return [*stacks, *self.update.variables(), *(self._best[s] for s in self._best)]
+
+    def remember(self) -> None:
+        """Makes room for the weights that `keep` remembers."""
+        import tensorflow as tf
+
+        for stack in self._stacks:
+            self._best.setdefault(stack, tf.Variable(stack.variable, trainable=False))
+
+    def begin_with(self, other: "Pack") -> None:
+        """Takes the models of another pack of the same form in the place of its own."""
+        self._best = {}
+        for own, new in zip(self._stacks, other._stacks, strict=True):
+            own.owners = new.owners
+        self._seeds.assign(other._seeds)
+        for own, new in zip(self.variables(), other.variables(), strict=True):
+            own.assign(new)
 
     def step(
         self, x: Any, labels: Any, weights: Any, counter: Any, counted: Any
@@ -60,7 +93,8 @@ class Pack:
         outputs: dict[Part, Any] = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(sources)
-            forward = Forward(self.layout, x, values, counter, self._watch(outputs))
+            seeds = self._seeds.read_value()
+            forward = Forward(self.layout, x, values, counter, seeds, self._watch(outputs))
             logits = tf.cast(forward.logits(), self._loss_dtype)
             losses = self._losses(logits, labels)
             if weights is not None:
@@ -103,11 +137,8 @@ class Pack:
 
     def keep(self, chosen: npt.NDArray[np.bool_]) -> None:
         """Remembers the present weights of the chosen models, bool (models,)."""
-        import tensorflow as tf
-
+        self.remember()
         for stack in self._stacks:
-            if stack not in self._best:
-                self._best[stack] = tf.Variable(stack.variable, trainable=False)
             self._best[stack].assign(self._mixed(stack, chosen, stack.variable, self._best[stack]))
 
     def restore(self, chosen: npt.NDArray[np.bool_]) -> None:
@@ -127,6 +158,28 @@ class Pack:
             stack.store()
         if optimizers:
             self.update.store()
+
+    def take_statistics(
+        self, statistics: Sequence[LayerStatistics], epoch: int, counted: bool
+    ) -> None:
+        """Adds what the observer measured in an epoch to the statistics of the models.
+
+        Args:
+            statistics: One for each model, by its index.
+            epoch: 0-based.
+            counted: Whether gradients' entries were counted.
+        """
+        if self.observer is None:
+            return
+        table, counts = self.observer.take()
+        of_model: dict[int, list[tuple[int, int]]] = {}
+        for row, (model, place) in enumerate(self.observer.rows):
+            of_model.setdefault(int(self.indices[model]), []).append((place, row))
+        for model, found in of_model.items():
+            rows = [row for _, row in sorted(found)]
+            statistics[model].epochs.append(table[:, rows])
+            if counted:
+                statistics[model].histograms[epoch] = counts[rows]
 
     def _watch(self, outputs: dict[Part, Any]) -> Any:
         """Returns what puts the outputs into `outputs` that the observer wants."""

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Hashable, Sequence
 from typing import NamedTuple
 
-from kerasdl.training.packed.chains import INPUT, Chain, Node
+from kerasdl.training.packed.chains import INPUT, Chain, Node, penalty
 from kerasdl.training.packed.updates import Rule
 
 PACK_BYTES = 8 << 20
@@ -31,14 +31,12 @@ class Member:
         chain: What it computes.
         rule: Its optimizer.
         smoothing: Its label smoothing, in [0, 1).
-        seed: The seed of its dropout, >= 0.
     """
 
     index: int
     chain: Chain
     rule: Rule
     smoothing: float
-    seed: int
 
     @property
     def body(self) -> tuple[Node, ...]:
@@ -49,6 +47,17 @@ class Member:
     def head(self) -> Node:
         """The last node, which gives the logits."""
         return self.chain.nodes[-1]
+
+    @property
+    def form(self) -> Hashable:
+        """All but the numbers in its variables: what a compiled step is made for."""
+        penalties = [penalty(v) for node in self.chain.nodes for v in node.weights.values()]
+        decays = [self.rule.decay_of(v) for node in self.chain.nodes for v in node.weights.values()]
+        return (
+            tuple((node.signature(), node.dropout, _dtype(node)) for node in self.chain.nodes),
+            (self.rule.key, self.rule.scale, self.smoothing, self.chain.probabilities),
+            (*penalties, *decays),
+        )
 
     def widest(self) -> int:
         """The features of its widest layer."""
@@ -140,3 +149,7 @@ def _parts(bundles: list[list[Member]], batch_size: int) -> list[list[list[Membe
 def meets_input(node: Node) -> bool:
     """Whether a node is a Dense layer on the shared input."""
     return node.kind == "dense" and node.inputs == (INPUT,)
+
+
+def _dtype(node: Node) -> str:
+    return "" if node.layer is None else str(node.layer.compute_dtype)

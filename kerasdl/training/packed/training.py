@@ -1,21 +1,23 @@
 """Training many small models at a time: the loop around the compiled steps."""
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import keras
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from kerasdl.datasets.dataset import Examples
+from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.engine import SECONDS_PER_CALL
 from kerasdl.training.layer_statistics import LayerStatistics
 from kerasdl.training.order import epoch_order
+from kerasdl.training.packed import resume
 from kerasdl.training.packed.chains import Chain, read_chain
+from kerasdl.training.packed.company import check_company
 from kerasdl.training.packed.compiled import Compiled
 from kerasdl.training.packed.histories import Histories, Keep
 from kerasdl.training.packed.pack import Pack
@@ -23,9 +25,6 @@ from kerasdl.training.packed.plan import Member, divide
 from kerasdl.training.packed.reader import front_key
 from kerasdl.training.packed.updates import read_rule, smoothing_of
 from kerasdl.training.settings import Training
-
-OWN = ("optimizer", "learning_rate", "weight_decay", "schedule", "warmup", "label_smoothing")
-"""The settings in which packed models may differ, besides `patience`; the others are shared."""
 
 MoreScores = Callable[[Mapping[str, Any], Callable[[], Any]], Mapping[str, Any]]
 """From an epoch's columns, float64 (models,) by name, and a function that gives the logits of
@@ -46,7 +45,7 @@ class Packed:
         models: Built Keras models (Sequential or functional) of layers that have a packed form;
             `packable` says which have not, and why. Compiled models keep their optimizer and
             loss; the others are compiled as their training says.
-        trainings: One for each model; equal but for OWN and `patience`.
+        trainings: One for each model; equal but for `company.OWN` and `patience`.
         layer_statistics: Whether to measure every Dense layer in every epoch: `statistics`.
         histogram_epochs: 0-based epochs in which the gradients' entries are counted, too.
 
@@ -73,7 +72,8 @@ class Packed:
             )
         self.models, self.trainings = tuple(models), tuple(trainings)
         self._chains = [read_chain(model) for model in models]
-        self._check()
+        check_company(self._chains, self.trainings)
+        self._form: Hashable = None
         self.stop_training = False
         self.train_seconds = 0.0
         self.statistics: list[LayerStatistics] = []
@@ -86,6 +86,24 @@ class Packed:
         """What went wrong, by the places of the models whose numbers became NaN or infinite."""
         return self._histories.failed
 
+    def replace(self, models: Sequence[keras.Model]) -> None:
+        """Takes other models, e.g. of another seed, in the place of these, with their trainings.
+
+        `fit` then trains them; what is compiled serves them too, where each is of the same form
+        as its predecessor.
+
+        Args:
+            models: As many.
+
+        Raises:
+            ValueError: If a model cannot be packed, or does not fit the others.
+        """
+        if len(models) != len(self.models):
+            raise ValueError(f"expected {len(self.models)} models. Received: {len(models)}")
+        chains = [read_chain(model) for model in models]
+        check_company(chains, self.trainings)
+        self.models, self._chains = tuple(models), chains
+
     def fit(
         self,
         train: Examples,
@@ -97,6 +115,7 @@ class Packed:
         validation: Examples | None = None,
         more_scores: MoreScores | None = None,
         callbacks: Sequence[keras.callbacks.Callback] = (),
+        checkpoints: CheckpointStore | None = None,
         seconds_per_call: float = SECONDS_PER_CALL,
     ) -> list[dict[str, list[float]]]:
         """Trains all models.
@@ -104,6 +123,9 @@ class Packed:
         Callbacks get the same calls as from `Engine.fit`, with the means over the models that
         have not failed as logs; their `model` is this object, whose `stop_training` ends the
         training and whose `histories` they may read.
+
+        With `checkpoints`, a training that was killed goes on where its last checkpoint is and
+        ends with the very bits of an uninterrupted one (on one CPU), as `Engine.fit` does.
 
         Args:
             train: The examples to fit on.
@@ -116,6 +138,7 @@ class Packed:
             validation: Scored after every epoch as `val_...`; None or empty for none.
             more_scores: Adds scores of the validation examples.
             callbacks: Keras callbacks that need no Keras model.
+            checkpoints: Where the training is saved on its way; None for nowhere.
             seconds_per_call: How long one compiled call should take.
 
         Returns:
@@ -125,8 +148,9 @@ class Packed:
             A model with `patience` ends when that is used up, and keeps its best epoch's weights.
 
         Raises:
-            ValueError: If `train` is empty, `initial_epoch` is not below the epochs, or
-                `patience` lacks validation images.
+            ValueError: If `train` is empty, `initial_epoch` is not below the epochs, `patience`
+                lacks validation images, or layers are measured in a training with checkpoints.
+            OSError: If a checkpoint cannot be written; the earlier one is intact.
         """
         shared = self.trainings[0]
         epochs = shared.num_epochs(len(train))
@@ -135,26 +159,44 @@ class Packed:
         scored = validation if validation is not None and len(validation) else None
         if scored is None and (keep or any(training.patience for training in self.trainings)):
             raise ValueError("patience and keep need validation images. Received: none")
-        self._build(len(train), list(seeds) if seeds is not None else [seed] * len(self.models))
-        run, steps = self._compiled.train(train, shared, seed)
+        self._build(len(train), seeds if seeds is not None else [seed] * len(self.models))
+        if checkpoints is not None and self._observed:
+            raise ValueError("checkpoints hold no layer statistics; leave one of the two out")
+        run, steps = self._compiled.train(train, shared)
         names = [model.name for model in self.models]
         patience = [training.patience for training in self.trainings]
         self._histories = Histories(names, patience, keep)
         container = keras.callbacks.CallbackList(list(callbacks), epochs=epochs, steps=steps)
         container.set_model(self)
         self.stop_training, self.train_seconds, self._first = False, 0.0, initial_epoch
-        logs: dict[str, float] = {}
         container.on_train_begin()
-        stretch, traced = 1, False
+
+        whole = self._packs, self._histories, container.callbacks
+
+        def save(place: tuple[int, int]) -> None:
+            if checkpoints is not None and checkpoints.is_due():
+                checkpoints.save(resume.take(*whole, place, sums, self.train_seconds))
+
+        logs: dict[str, float] = {}
+        sums, first, stretch, traced = np.zeros((2, len(self.models))), 0, 1, False
+        found = None if checkpoints is None else checkpoints.latest()
+        if found is not None:
+            if first := found.step:
+                container.on_epoch_begin(found.epoch)
+            initial_epoch = found.epoch
+            sums, self.train_seconds = resume.put(found, *whole)
         for epoch in range(initial_epoch, epochs):
-            order = epoch_order(len(train), seed, epoch)
-            container.on_epoch_begin(epoch)
-            sums, first, columns = np.zeros((2, len(self.models))), 0, {}
+            if self.stop_training or self._histories.ended.all():
+                break
+            order, counted = epoch_order(len(train), seed, epoch), epoch in self._histogram_epochs
+            if not first:
+                container.on_epoch_begin(epoch)
+            columns = {}
             while first < steps and not self.stop_training:
                 last = min(first + stretch, steps)
                 container.on_train_batch_begin(first)
                 started = time.perf_counter()
-                sums += run(order, epoch, first, last, epoch in self._histogram_epochs)
+                sums = run(seed, order, epoch, first, last, counted, sums)
                 took = time.perf_counter() - started
                 self.train_seconds += took
                 # The first call traces and tells nothing of a step's time.
@@ -163,7 +205,10 @@ class Packed:
                 seen = min(first * shared.batch_size, len(train))
                 columns = dict(zip(("loss", "accuracy"), sums / seen, strict=True))
                 container.on_train_batch_end(last - 1, self._histories.means(columns))
-            self._take_statistics(epoch)
+                if first < steps and not self.stop_training:
+                    save((epoch, first))
+            for pack in self._packs:
+                pack.take_statistics(self.statistics, epoch, counted)
             if scored is not None:
                 scores = self.evaluate(scored)
                 columns |= {f"val_{name}": values for name, values in scores.items()}
@@ -175,8 +220,8 @@ class Packed:
                     pack.keep(better[pack.indices])
             logs = self._histories.means(columns)
             container.on_epoch_end(epoch, logs)
-            if self.stop_training or self._histories.ended.all():
-                break
+            sums, first = np.zeros_like(sums), 0
+            save((epoch + 1, 0))
         for pack in self._packs:
             pack.restore(self._histories.patient[pack.indices])
         container.on_train_end(logs)
@@ -238,32 +283,6 @@ class Packed:
             pack.unpack(optimizers=optimizers)
         return list(self.models)
 
-    def _check(self) -> None:
-        """Raises if models or trainings cannot be trained together."""
-        first, shared = self._chains[0], self.trainings[0]
-        for chain, training in zip(self._chains, self.trainings, strict=True):
-            name = chain.model.name
-            shapes = chain.model.input_shape[1:], chain.model.output_shape[-1]
-            expected = first.model.input_shape[1:], first.model.output_shape[-1]
-            if shapes != expected:
-                raise ValueError(
-                    f"packed models have the same input and classes. Received: {expected} in "
-                    f"{first.model.name}, {shapes} in {name}"
-                )
-            if front_key(chain.front) != front_key(first.front):
-                raise ValueError(
-                    f"packed models prepare the images alike: {name} does not as {first.model.name}"
-                )
-            if training.ema:
-                raise ValueError(f"packed training has no `ema`. Received: {training.ema}")
-            for field in msgspec.structs.fields(Training):
-                one, other = (getattr(each, field.name) for each in (shared, training))
-                if field.name not in (*OWN, "patience") and one != other:
-                    raise ValueError(
-                        f"packed trainings differ only in {', '.join(OWN)} and patience. "
-                        f"Received: {field.name} {one} and {other}"
-                    )
-
     def _build(self, num_examples: int, seeds: Sequence[int]) -> None:
         """Makes the packs, with the models' present weights."""
         if len(seeds) != len(self.models):
@@ -275,30 +294,21 @@ class Packed:
             if not chain.model.compiled:
                 compile_model(chain.model, training, num_examples)
             rule, smoothing = read_rule(chain.model.optimizer), smoothing_of(chain)
-            members.append(Member(index, chain, rule, smoothing, seeds[index]))
+            members.append(Member(index, chain, rule, smoothing))
         batch_size = min(self.trainings[0].batch_size, num_examples)
         options = {"layer_statistics": self._observed, "histograms": bool(self._histogram_epochs)}
-        self._packs = [Pack(bundles, **options) for bundles in divide(members, batch_size)]
+        packs = [Pack(bundles, seeds, **options) for bundles in divide(members, batch_size)]
+        form = tuple(member.form for member in members), front_key(self._chains[0].front)
+        if form == self._form and not self._observed:
+            for own, new in zip(self._packs, packs, strict=True):
+                own.begin_with(new)
+            return
+        self._packs, self._form = packs, form
         if self._observed:
             self.statistics = [LayerStatistics(_dense_names(chain)) for chain in self._chains]
         first = self._chains[0]
         dtype = first.model.inputs[0].dtype
         self._compiled = Compiled(first.front, dtype, self._packs, SCORED)
-
-    def _take_statistics(self, epoch: int) -> None:
-        """Adds what the packs measured in an epoch to `statistics`."""
-        for pack in self._packs:
-            if pack.observer is None:
-                continue
-            table, counts = pack.observer.take()
-            of_model: dict[int, list[tuple[int, int]]] = {}
-            for row, (model, place) in enumerate(pack.observer.rows):
-                of_model.setdefault(int(pack.indices[model]), []).append((place, row))
-            for model, found in of_model.items():
-                rows = [row for _, row in sorted(found)]
-                self.statistics[model].epochs.append(table[:, rows])
-                if epoch in self._histogram_epochs:
-                    self.statistics[model].histograms[epoch] = counts[rows]
 
     def _check_built(self) -> None:
         if not self._packs:

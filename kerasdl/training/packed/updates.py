@@ -179,7 +179,9 @@ class Update:
 
     def variables(self) -> list[Any]:
         """Returns the state: the step count and each weight's moving averages."""
-        return [self.step, *(variable for state in self.state for variable in state)]
+        product = getattr(self._copy, "_u_product", None)  # Nadam's
+        shared = [] if product is None else [product]
+        return [self.step, *shared, *(variable for state in self.state for variable in state)]
 
     def _load(self) -> None:
         """Takes the state over from the Keras optimizers, which have trained before."""
