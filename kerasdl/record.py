@@ -104,6 +104,9 @@ class Run(Struct, frozen=True):
     that this run changed, and `feature_seconds` the wall time of computing the frozen part's
     features for all images, not in `train_seconds`: 0 where an earlier run had kept them,
     null where the frozen part was computed at every step.
+
+    Of a model that was trained as one computation with others, `stacked` is how many there were;
+    `train_seconds` and `images_per_second` are its share of their time.
     """
 
     model: str
@@ -119,6 +122,7 @@ class Run(Struct, frozen=True):
     metrics: Metrics
     feature_seconds: float | None = None
     trained_parameters: Count | None = None
+    stacked: Annotated[int, msgspec.Meta(ge=2)] | None = None
 
 
 class Spread(Struct, frozen=True):

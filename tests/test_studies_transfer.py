@@ -8,6 +8,7 @@ from transfer_fakes import BASE, write_weights
 
 from kerasdl.datasets.dataset import Features
 from kerasdl.models import transfer
+from kerasdl.studies.stacking import Group
 from kerasdl.studies.transfer import phases
 from kerasdl.studies.transfer.cached import CachedBase
 from kerasdl.training.features.views import View
@@ -144,7 +145,7 @@ def test_the_second_phase_moves_the_base_from_a_layer_on_and_goes_on_from_any_ki
     assert changed(original, whole) == {path for path in above if "moving" not in path}
     # Killed once in each phase.
     killed = study(*ARMS, folder=tmp_path / "killed", seconds=0.0)
-    store, second = killed._checkpoints(TUNED, 0)
+    store, second = killed.executor.checkpoints(Group((TUNED,), 0))
     for epoch in (1, 4):
         with pytest.raises(Killed):
             killed.fit(TUNED, 0, "killed", [KillIn(epoch)], store)

@@ -6,7 +6,7 @@ import datetime
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -20,12 +20,16 @@ from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
+from kerasdl.studies.executor import Executor
 from kerasdl.studies.networks_timing import announce_time, key_of
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.together import announce
-from kerasdl.studies.transfer.settings import SECOND
+from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.forecast import Forecast, Rate
 from kerasdl.training.logs import Logs
+
+if TYPE_CHECKING:
+    from kerasdl.studies.stacking import Group
 
 
 class Study:
@@ -93,6 +97,7 @@ class Study:
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self.record = take_over(folder, self.record, self.predictions, self.say)
         self.forecast: Forecast | None = None
+        self.executor = Executor(self)
         self._earlier_seconds = self.record.seconds or 0.0
         self._started: float | None = None
         for name, settings in plan.settings.items():
@@ -122,13 +127,13 @@ class Study:
             ValueError: If features have no room, or are others than the network's. What was
                 finished before is kept in any case.
         """
-        done = self._done()
-        seeds = range(self.plan.seed, self.plan.seed + self.plan.seeds)
-        todo = [(model, seed) for seed in seeds for model in self.plan.models]
-        status = "complete"
-        for run in self.record.runs:
-            self._conclude(run)  # a kill may have come between
-        if len(done) == len(todo):
+        status, count = "complete", len(self.plan.models) * self.plan.seeds
+        if len(self._done()) == count:
+            # A kill may have come between.
+            for path in (self.folder / "checkpoints").glob("*"):
+                CheckpointStore(path, {}).clear()
+            for run in self.record.runs:
+                self.logs.add_run(run)
             self._update(status=status)
             return self.record
         self._started = time.perf_counter()
@@ -137,11 +142,19 @@ class Study:
         if self.record.environment.backend != "tensorflow":
             self.say("A training killed on this backend starts anew; finished ones are kept.")
         try:
-            for number, (model, seed) in enumerate(todo, start=1):
-                if (model, seed) not in done:
+            number = 0
+            for group in self.executor.groups():
+                first, number = number + 1, number + len(group.models)
+                keys = {(model, group.seed) for model in group.models}
+                if not keys <= self._done():
                     if self.forecast is not None:
-                        self.forecast.begin(key_of(model, seed))
-                    self._add(self._train(model, seed, f"{number} of {len(todo)}"))
+                        self.forecast.begin(*(key_of(*key) for key in keys))
+                    place = f"{first}-{number}" if len(keys) > 1 else number
+                    runs, error = self.executor.train(group, f"{place} of {count}")
+                    self._add(runs)
+                    if error is not None:
+                        raise error
+                self._conclude(group)
         except KeyboardInterrupt:
             status = "interrupted"
         except (FloatingPointError, OSError, ValueError):
@@ -221,82 +234,21 @@ class Study:
             progress.close()
         return engine
 
-    def _train(self, name: str, seed: int, place: str) -> record.Run:
-        """Trains and scores one model and adds its predictions."""
-        from kerasdl import files
-        from kerasdl.studies.scoring import score
-
-        title = f"{name}, seed {seed} ({place})"
-        stores = self._checkpoints(name, seed)
-        found = [store.latest() for store in stores]
-        if found and found[0] is not None:
-            place = f"epoch {found[0].epoch}, step {found[0].step} of the next"
-            self.say(f"{title}: goes on after {place}")
-        callbacks = self.logs.callbacks(name, seed, continued=any(found))
-        engine = self.fit(name, seed, title, callbacks, stores[0] if stores else None)
-        if not self.folder.is_dir():  # writing would make it anew, without what was in it
-            raise FileNotFoundError(
-                f"the run folder {self.folder} was removed or renamed while {title} was trained"
-            )
-        run = score(self.plan, name, seed, engine, self.splits, self.predictions)
-        if name in self.plan.transfer:
-            # Keras would save the optimizer, too: three times the base, and rates that only
-            # this package knows. What is saved is an ordinary model.
-            engine.model.compiled, engine.model.optimizer = False, None
-        with files.atomic_path(self.folder / "models" / f"{name}-seed{seed}.keras") as path:
-            engine.model.save(path, include_optimizer=False)
-        self.console.print(
-            f"{title}: test accuracy [bold]{100 * run.metrics.test_accuracy:.2f} %[/bold], "
-            f"{run.epochs} epochs in {run.train_seconds:.0f} s "
-            f"({run.images_per_second:,.0f} images/s, {run.precision})",
-            highlight=False,
-            soft_wrap=True,
-        )
-        return run
-
-    def _checkpoints(self, name: str, seed: int) -> list[Any]:
-        """Returns where the phases of a model's training are saved on their way, if anywhere."""
-        import keras
-
-        from kerasdl.training.checkpoint import CheckpointStore
-
-        if keras.backend.backend() != "tensorflow":
-            return []  # Model.fit goes on with whole runs only
-        # The number of workers is left out: another number may go on with the training.
-        machine = msgspec.structs.replace(self.record.environment, strategy="")
-        how = self.plan.transfer.get(name)
-        first = CheckpointStore(
-            self.folder / "checkpoints" / f"{name}-seed{seed}",
-            {
-                "model": name,
-                "seed": seed,
-                "settings": self.plan.settings.get(name, {}),
-                "training": recipe.to_dict(self.plan.training[name]),
-                "data": recipe.to_dict(self.plan.data),
-                "images": self.record.dataset.sha256,
-                "environment": msgspec.to_builtins(machine),
-                **({} if how is None else {"transfer": recipe.to_dict(how)}),
-            },
-            seconds=self.checkpoint_seconds,
-            notify=self.say,
-        )
-        tuned = how is not None and how.arm == "finetuned"
-        return [first, first.beside(SECOND)] if tuned else [first]
-
     def say(self, text: str) -> None:
         """Prints a line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _add(self, run: record.Run) -> None:
+    def _add(self, runs: Sequence[record.Run]) -> None:
         self.predictions.save(self.folder / "predictions.npz")
-        self._update(runs=[*self.record.runs, run], status="running")
-        self._conclude(run)
+        self._update(runs=[*self.record.runs, *runs], status="running")
 
-    def _conclude(self, run: record.Run) -> None:
-        """Does what is left when a run is in the record; once more, it does nothing."""
-        for store in self._checkpoints(run.model, run.seed):
+    def _conclude(self, group: "Group") -> None:
+        """Does what is left when a group's runs are in the record; once more, it does nothing."""
+        for store in self.executor.checkpoints(group):
             store.clear()
-        self.logs.add_run(run)
+        for run in self.record.runs:
+            if run.model in group.models and run.seed == group.seed:
+                self.logs.add_run(run)
 
     def _update(self, **changes: Any) -> None:
         """Replaces fields of the record, computes what follows from the runs, and writes it."""

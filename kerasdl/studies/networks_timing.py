@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import msgspec
@@ -46,6 +46,7 @@ class NetworksTiming:
         self._plan, self._dataset, self._splits = plan, dataset, splits
         self._strategy, self._weights = strategy, weights
         self._count = count
+        self._stacked: dict[str, tuple[tuple[str, ...], Rate | None]] = {}
         self._operations: dict[str, int] = {}
 
     def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
@@ -103,6 +104,9 @@ class NetworksTiming:
         import keras
 
         phase, _, name = work.kind.rpartition(" ")
+        if not phase and (rate := self._stack(name)) is not None:
+            keras.backend.clear_session()
+            return rate
         if phase == "features" or name not in self._plan.transfer:
             began = time.perf_counter()
             model = self._build(name)
@@ -114,6 +118,36 @@ class NetworksTiming:
             found = self._arm(name, phase)
         keras.backend.clear_session()
         return found
+
+    def _stack(self, name: str) -> Rate | None:
+        """Measures what a model is stacked with, once for all; None for one that is alone.
+
+        Returns:
+            The model's share.
+        """
+        from kerasdl.studies.stacking import Group, Stack, divide
+        from kerasdl.training.stopwatch import Stopwatch
+
+        parts = self._plan, self._dataset, self._splits, self._strategy
+        if not self._stacked:
+            self._stacked = {one: (names, None) for names in divide(*parts) for one in names}
+        names, rate = self._stacked[name]
+        if len(names) == 1 or rate is not None:
+            return rate
+        began, train = time.perf_counter(), self._splits.train
+        # Patience needs validation images, which cost time here.
+        plain = {
+            one: msgspec.structs.replace(training, patience=0)
+            for one, training in self._plan.training.items()
+        }
+        plan = msgspec.structs.replace(self._plan, training=plain)
+        packed = Stack(plan, *parts[1:]).prepare(Group(names, plan.seed))
+        watch = Stopwatch(len(train), plan.training[names[0]].batch_size, began)
+        packed.fit(train, seed=plan.seed, callbacks=[watch])
+        whole = self._scoring(packed.predict, watch.rate())
+        rate = Rate(*(part / len(names) for part in whole))
+        self._stacked |= dict.fromkeys(names, (names, rate))
+        return rate
 
     def _arm(self, name: str, phase: str) -> Rate:
         """Measures a phase of an arm of a transfer."""
@@ -167,15 +201,18 @@ class NetworksTiming:
         plain = msgspec.structs.replace(training, patience=0)
         with contextlib.suppress(FloatingPointError):
             engine.fit(train, plain, seed=self._plan.seed, callbacks=[watch])
-        found = watch.rate()
-        images = train.images[:_SCORED]
+        return self._scoring(engine.predict, watch.rate(), train.images)
+
+    def _scoring(self, predict: Callable[[Any], Any], found: Rate, images: Any = None) -> Rate:
+        """Returns a rate with the time of scoring measured."""
+        images = (self._splits.train.images if images is None else images)[:_SCORED]
         started = time.perf_counter()
-        engine.predict(images)
+        predict(images)
         traced = time.perf_counter()
         calls = 0
         # Several, also because TensorFlow warns of functions that are traced for few calls each.
         while calls < 3 or (calls < 8 and time.perf_counter() - traced < 0.3):
-            engine.predict(images)
+            predict(images)
             calls += 1
         took = (time.perf_counter() - traced) / calls
         # Traced once more for the last batch, of another size.

@@ -54,6 +54,7 @@ def score(
         metrics=metrics.combine(train, validation, metrics.score(parts.test.labels, scores)),
         feature_seconds=getattr(engine, "feature_seconds", None),
         trained_parameters=trained if from_elsewhere else None,
+        stacked=getattr(engine, "together", None),
     )
 
 

@@ -95,6 +95,7 @@ class Forecast:
         self._works, self._rest, self._clock = list(works), rest, clock
         self._rates = {work.kind: rates.get(work.kind) or guess(work) for work in works}
         self._current: list[Work] = []
+        self._at_once = False
         self._ratios: dict[str, float] = {}
         self._predicted = self._measured = 0.0
         self._whole = True
@@ -121,10 +122,14 @@ class Forecast:
     def _others(self, names: Mapping[str, float]) -> float:
         return sum(sorted(names.values())[: len(names) - _NAMED])
 
-    def begin(self, key: str) -> None:
-        """Says that the works of a key are on their way, and what was before them is done."""
+    def begin(self, *keys: str) -> None:
+        """Says that the works of these keys are on their way, and what was before them is done.
+
+        Works of several keys are done at once, those of one key one after the other.
+        """
         self.end()
-        self._current = self._take(key)
+        self._current = [work for key in keys for work in self._take(key)]
+        self._at_once = len(keys) > 1
         self._started, self._whole = self._clock(), True
 
     def begin_next(self, prefix: str) -> None:
@@ -167,10 +172,13 @@ class Forecast:
         """
         self._whole = self._whole and not continued
         after = 0.0
+        predicted = {work: self._rates[work.kind].fitting(work) for work in self._current}
+        together = sum(predicted.values()) if self._at_once else 0.0
         for work in self._current:
             rate = self._rates[work.kind]
             if work.images == images:
-                self._ratios[work.kind] = image * images / max(rate.fitting(work), 1e-9)
+                of = together or predicted[work]
+                self._ratios[work.kind] = image * images / max(of, 1e-9)
             after += self._ratio(work.kind) * rate.scored * work.scored
         return here + after + self.pending()
 
