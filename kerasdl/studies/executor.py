@@ -115,12 +115,11 @@ class Executor:
         """Scores and saves a trained model."""
         study = self._study
         run = score(study.plan, name, seed, engine, study.splits, study.predictions)
-        if name in study.plan.transfer:
-            # Keras would save the optimizer, too: three times the base, and rates that only
-            # this package knows. What is saved is an ordinary model.
-            engine.model.compiled, engine.model.optimizer = False, None
+        # Keras would save the optimizer, too: three times the weights, and rates that only this
+        # package knows. What is saved is an ordinary model.
+        engine.model.compiled, engine.model.optimizer = False, None
         with files.atomic_path(study.folder / "models" / f"{name}-seed{seed}.keras") as path:
-            engine.model.save(path, include_optimizer=False)
+            engine.model.save(path)
         others = f", stacked with {run.stacked - 1} more" if run.stacked else ""
         study.console.print(
             f"{name}, seed {seed} ({place}): "
