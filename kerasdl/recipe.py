@@ -199,11 +199,10 @@ def _metavar(annotation: Any) -> str:
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
     kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    for kind in kinds:
-        if isinstance(kind, msgspec.inspect.LiteralType):
-            return "|".join(str(value) for value in kind.values)
+    words = [str(v) for k in kinds if isinstance(k, msgspec.inspect.LiteralType) for v in k.values]
     names = {"IntType": "N", "FloatType": "X", "BoolType": "true|false", "VarTupleType": "A,B"}
-    return next((names[type(k).__name__] for k in kinds if type(k).__name__ in names), "TEXT")
+    plain = [names[type(kind).__name__] for kind in kinds if type(kind).__name__ in names]
+    return "|".join([*plain[:1], *words]) or "TEXT"
 
 
 def _explain(message: str, struct: type[msgspec.Struct]) -> str:

@@ -78,7 +78,7 @@ def test_the_test_is_students_shared_out_over_looks_and_pairs():
     (one,) = race.beaten
     lead = scores[0, : one.seeds] - scores[1, : one.seeds]
     assert one.p_value == pytest.approx(2 * stats.ttest_1samp(lead, 0).pvalue)  # 2 looks, 1 pair
-    assert (one.model, one.by) == ("b", "a")
+    assert (one.model, one.by) == ("b", ("a",))
     assert one.lead == pytest.approx(lead.mean())
     assert len(asked) == 2 * one.seeds
 
@@ -131,7 +131,7 @@ def test_the_reasons_name_the_seeds_and_the_model_in_front():
     told = racing.reasons(spent, 20)
     assert list(told) == ["a", "c", "b"]
     assert told["a"] == "20 seeds: all that were allowed, still tied with c"
-    by = spent.beaten[0].by
+    by = spent.beaten[0].by[0]
     assert told["b"].startswith(
         f"3 seeds: {by} leads it by {100 * spent.beaten[0].lead:.2f} points"
     )

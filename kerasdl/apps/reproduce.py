@@ -298,7 +298,7 @@ def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.En
         epochs = min(len(run.history["loss"]) for run in runs)
         first = max(1, math.ceil(QUICK_SHARE * epochs))
         histories = {}
-        for seed in range(plan.seed, plan.seed + plan.seeds):
+        for seed in range(plan.seed, plan.seed + plan.most_seeds):
             title = f"{name}, seed {seed} (first {first} of {epochs} epochs)"
             console.print(title, highlight=False, markup=False)
             engine = study.fit(runs[0].model, seed, title, [StopAfter(first)])

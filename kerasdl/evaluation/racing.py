@@ -52,14 +52,14 @@ class Beaten:
 
     Args:
         model: Its name.
-        by: The strongest of the competing models that lead it beyond noise.
+        by: The competing models that lead it beyond noise, the strongest first.
         seeds: The seeds of both at that look.
-        lead: Mean difference of the validation accuracies, 0..1.
-        p_value: Two-sided, adjusted for looks and pairs, 0..level.
+        lead: Mean difference of the validation accuracies of the strongest and it, 0..1.
+        p_value: Of that lead, two-sided, adjusted for looks and pairs, 0..level.
     """
 
     model: str
-    by: str
+    by: tuple[str, ...]
     seeds: int
     lead: float
     p_value: float
@@ -84,6 +84,10 @@ class Race:
     seeds: int
     missing: tuple[tuple[str, int], ...]
     status: Literal["racing", "decided", "spent"]
+
+    def put_out(self, leader: str, other: str) -> bool:
+        """Returns whether a model is out because another one leads it beyond noise."""
+        return any(one.model == other and leader in one.by for one in self.beaten)
 
 
 def looks(most: int) -> list[int]:
@@ -155,9 +159,10 @@ def run(
         ranking = np.argsort(-scores.mean(axis=1), kind="stable")
         for place in ranking[::-1]:
             if leads[:, place].any():
-                by = next(other for other in ranking if leads[other, place])
-                values = float(lead[by, place]), float(adjusted[by, place])
-                beaten.append(Beaten(competing[place], competing[by], count, *values))
+                by = [other for other in ranking if leads[other, place]]
+                values = float(lead[by[0], place]), float(adjusted[by[0], place])
+                leaders = tuple(competing[other] for other in by)
+                beaten.append(Beaten(competing[place], leaders, count, *values))
         out = {one.model for one in beaten}
         competing = [model for model in competing if model not in out]
     status: Literal["decided", "spent"] = "decided" if len(competing) == 1 else "spent"
@@ -209,7 +214,7 @@ def reasons(race: Race, most: int) -> dict[str, str]:
         told[model] = f"{_count(race.seeds)}: {why}"
     for one in reversed(race.beaten):
         told[one.model] = (
-            f"{_count(one.seeds)}: {one.by} leads it by {100 * one.lead:.2f} points on the "
+            f"{_count(one.seeds)}: {one.by[0]} leads it by {100 * one.lead:.2f} points on the "
             f"validation images ({p_text(one.p_value)} over seeds, looks and pairs)"
         )
     return told

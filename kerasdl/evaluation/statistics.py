@@ -37,7 +37,7 @@ the seeds is not offered: below six seeds it cannot reach 5 % at all.
 
 import dataclasses
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -116,12 +116,19 @@ def _pair(
     )
 
 
-def compare_all(runs: Sequence[Run], predictions: Predictions) -> list[Comparison]:
+Steady = Callable[[str, str], bool]
+"""Whether the first of two models leads the other beyond the noise from seed to seed."""
+
+
+def compare_all(
+    runs: Sequence[Run], predictions: Predictions, steady: Steady | None = None
+) -> list[Comparison]:
     """Compares every two models on the seeds that both have.
 
     Args:
         runs: The runs of a record.
         predictions: Their predictions on the test images; runs without are left out.
+        steady: As of `compare_answers`.
 
     Returns:
         One comparison per pair with a common seed, in the order of the models.
@@ -136,14 +143,18 @@ def compare_all(runs: Sequence[Run], predictions: Predictions) -> list[Compariso
             if scores is not None:
                 answer = scores.argmax(axis=1) == predictions.labels
                 right.setdefault(name, {})[run.seed] = answer
-    return compare_answers(right)
+    return compare_answers(right, steady)
 
 
-def compare_answers(right: Mapping[str, Mapping[int, Bools]]) -> list[Comparison]:
+def compare_answers(
+    right: Mapping[str, Mapping[int, Bools]], steady: Steady | None = None
+) -> list[Comparison]:
     """Compares every two models by which test images each answers rightly.
 
     Args:
         right: By model and seed a bool array (n,), over the same images in the same order.
+        steady: What says so of the seeds, where their number depended on the scores; None for
+            the t-test of seeds whose number was fixed before.
 
     Returns:
         One comparison per pair with a common seed, in the order of the models.
@@ -154,16 +165,18 @@ def compare_answers(right: Mapping[str, Mapping[int, Bools]]) -> list[Comparison
         if right[one].keys() & right[other].keys()
     ]
     adjusted = holm([pair.p_images for pair in pairs])
-    return [_decide(pair, p_images) for pair, p_images in zip(pairs, adjusted, strict=True)]
+    return [_decide(pair, p, steady) for pair, p in zip(pairs, adjusted, strict=True)]
 
 
-def _decide(pair: _Pair, p_images: float) -> Comparison:
+def _decide(pair: _Pair, p_images: float, steady_by: Steady | None) -> Comparison:
     p_values = [mcnemar(*counts) for counts in zip(pair.only_first, pair.only_second, strict=True)]
     both_sides = paired_t(pair.differences)
     # The mean lies on the leader's side, so half of it is the tail on the other.
     p_seeds = None if both_sides is None else both_sides / 2
-    leader = pair.models[0] if pair.difference >= 0 else pair.models[1]
-    if p_seeds is not None:
+    leader, other = pair.models if pair.difference >= 0 else pair.models[::-1]
+    if steady_by is not None:
+        steady = steady_by(leader, other)
+    elif p_seeds is not None:
         steady = p_seeds < LEVEL
     else:
         steady = all(one * pair.difference > 0 for one in pair.differences)

@@ -4,7 +4,7 @@ import importlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from kerasdl.face.load import load
 
@@ -22,7 +22,7 @@ def compare(
     data: Any,
     models: Models | None = None,
     *,
-    seeds: int = 1,
+    seeds: int | Literal["auto"] = 1,
     out: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     data_dir: str | os.PathLike[str] | None = None,
@@ -55,7 +55,9 @@ def compare(
             list of them, or a mapping from names of your choice; None for those of the preset.
             An uncompiled model is trained as `options` say; a compiled one keeps its optimizer
             and loss. Pixels come as 0..255.
-        seeds: How often each model is trained, >= 1.
+        seeds: How often each model is trained, >= 1; "auto" trains each three times, and those
+            that are still tied with the best on the validation images further, `max_seeds` times
+            (20) at most or until `minutes` are over.
         out: The run folder; None for runs/NAME, or runs/NAME-2 where that has another run.
         settings: Settings by the model's name, e.g. {"mlp": {"units": [256, 64]}}.
         data_dir: The folder with the known data sets' files; None for KERASDL_DATA or a download.

@@ -95,7 +95,7 @@ def compare(
     from kerasdl.studies.fitting import fit_networks
     from kerasdl.studies.networks import Study
 
-    rates = None
+    rates, limit = None, None
     if "minutes" in options:
         from kerasdl.training.strategy import make_strategy
 
@@ -133,6 +133,7 @@ def compare(
         titles={**app.titles, **titles(plan)},
         weights=weights,
         cache=cache,
+        limit=limit,
     )
     del dataset  # with its undivided images, 225 MB at SVHN's full size
     if "find_lr" in options:
@@ -167,7 +168,9 @@ def compare(
             else:
                 from kerasdl.studies import explaining
 
-                own = draw_conclusions(app.conclude, found) if app.conclude else []
+                # An app's own tests are of seeds whose number was fixed before.
+                conclude = None if plan.races else app.conclude
+                own = draw_conclusions(conclude, found) if conclude else []
                 result = study.add_sections([*own, *explaining.sections(found)])
         if result.runs:
             from kerasdl.reporting.report import write_report

@@ -53,7 +53,7 @@ def take_over(
         predictions.add(run.model, run.seed, scores, settings=run.settings)
     count = len(old.runs)
     say(f"{folder}: kept {count} finished {'run' if count == 1 else 'runs'}")
-    if count < len(now.recipe["models"]) * now.recipe["seeds"]:
+    if old.status != "complete":
         _check_machine(folder, old.environment, now.environment)
     # What trained the runs is what the record tells of, not who looks at it later.
     return msgspec.structs.replace(

@@ -26,15 +26,22 @@ class Executor:
         self._divided: list[tuple[str, ...]] | None = None
         self._stacks: dict[tuple[str, ...], Stack] = {}
 
+    def divided(self) -> list[tuple[str, ...]]:
+        """Returns the models of the recipe as they are trained together."""
+        from kerasdl.studies.stacking import divide
+
+        if self._divided is None:
+            study = self._study
+            self._divided = divide(study.plan, study.dataset, study.splits, study.strategy)
+        return self._divided
+
     def groups(self) -> list["Group"]:
         """Returns all trainings of the recipe, in their order: seed by seed."""
-        from kerasdl.studies.stacking import Group, divide
+        from kerasdl.studies.stacking import Group
 
-        study, plan = self._study, self._study.plan
-        if self._divided is None:
-            self._divided = divide(plan, study.dataset, study.splits, study.strategy)
-        seeds = range(plan.seed, plan.seed + plan.seeds)
-        return [Group(models, seed) for seed in seeds for models in self._divided]
+        plan = self._study.plan
+        seeds = range(plan.seed, plan.seed + plan.most_seeds)
+        return [Group(models, seed) for seed in seeds for models in self.divided()]
 
     def fit(
         self,

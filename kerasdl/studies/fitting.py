@@ -38,9 +38,11 @@ def fit_networks(
     Raises:
         ValueError: If even the shortest recipe is too long.
     """
-    from kerasdl.studies.networks_timing import NetworksTiming
+    from kerasdl.studies.networks_timing import FirstLook, NetworksTiming
 
-    timing = NetworksTiming(plan, dataset, splits, strategy, weights)
+    # What a race needs further seeds for, it takes as far as the time goes.
+    kind = FirstLook if plan.races else NetworksTiming
+    timing = kind(plan, dataset, splits, strategy, weights)
     features = any(how.cached for how in plan.transfer.values())
     sizes = Sizes.of(splits, dataset.num_classes)
     fitted: Recipe

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import datetime
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +15,18 @@ from kerasdl import recipe, record
 from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import statistics
 from kerasdl.evaluation.predictions import Predictions
+from kerasdl.evaluation.racing import Race
+from kerasdl.evaluation.significance import spread
 from kerasdl.models import registry
 from kerasdl.sections import Section
 from kerasdl.studies.building import build
 from kerasdl.studies.data import describe
 from kerasdl.studies.earlier import take_over
 from kerasdl.studies.executor import Executor
+from kerasdl.studies.minutes import Limit
 from kerasdl.studies.networks_timing import announce_time, key_of
 from kerasdl.studies.plan import Recipe
+from kerasdl.studies.race import groups_of, race_of, section
 from kerasdl.studies.together import announce
 from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.forecast import Forecast, Rate
@@ -49,6 +53,7 @@ class Study:
         titles: Names for people of models that have names of their own.
         weights: Paths of the weights that bases begin with, by model (`transfer.weights.pin`).
         cache: The `FeatureCache` of frozen bases; None to compute them at every call.
+        limit: When a race for seeds ends at the latest; None for no such time.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -70,6 +75,7 @@ class Study:
         titles: Mapping[str, str] | None = None,
         weights: Mapping[str, str] | None = None,
         cache: Any = None,
+        limit: Limit | None = None,
     ) -> None:
         from kerasdl.training import environment, strategy
 
@@ -92,7 +98,7 @@ class Study:
             comparisons=[],
             reported=[] if dataset.synthetic else list(reported),
         )
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds, self.limit = checkpoint_seconds, limit
         self.logs = logs or Logs((), folder, self.record.recipe)
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self.record = take_over(folder, self.record, self.predictions, self.say)
@@ -127,8 +133,9 @@ class Study:
             ValueError: If features have no room, or are others than the network's. What was
                 finished before is kept in any case.
         """
-        status, count = "complete", len(self.plan.models) * self.plan.seeds
-        if len(self._done()) == count:
+        status, count = "complete", len(self.plan.models) * self.plan.most_seeds
+        ended = self.plan.races and self.record.status == "complete"
+        if ended or len(self._done()) == count:
             # A kill may have come between.
             for path in (self.folder / "checkpoints").glob("*"):
                 CheckpointStore(path, {}).clear()
@@ -142,15 +149,15 @@ class Study:
         if self.record.environment.backend != "tensorflow":
             self.say("A training killed on this backend starts anew; finished ones are kept.")
         try:
-            number = 0
-            for group in self.executor.groups():
+            number, of = 0, f"{'at most ' if self.plan.races else ''}{count}"
+            for group in self._groups():
                 first, number = number + 1, number + len(group.models)
                 keys = {(model, group.seed) for model in group.models}
                 if not keys <= self._done():
                     if self.forecast is not None:
                         self.forecast.begin(*(key_of(*key) for key in keys))
                     place = f"{first}-{number}" if len(keys) > 1 else number
-                    runs, error = self.executor.train(group, f"{place} of {count}")
+                    runs, error = self.executor.train(group, f"{place} of {of}")
                     self._add(runs)
                     if error is not None:
                         raise error
@@ -166,6 +173,36 @@ class Study:
         self._update(status=status)
         return self.record
 
+    def _race(self, runs: Sequence[record.Run]) -> Race:
+        return race_of(self.plan, runs, len(self.splits.validation))
+
+    def _groups(self) -> Iterator["Group"]:
+        """Returns what is trained together, one after the other; a race decides on the way."""
+        if not self.plan.races:
+            yield from self.executor.groups()
+            return
+        divided = self.executor.divided()
+        while (race := self._race(self.record.runs)).missing and not self._is_late(race):
+            self._skip(race)
+            yield from groups_of(race, divided)
+
+    def _skip(self, race: Race) -> None:
+        """Tells the forecast that models which are out get no further seeds."""
+        if self.forecast is not None:
+            for one in race.beaten:
+                for seed in range(one.seeds, self.plan.most_seeds):
+                    self.forecast.skip(key_of(one.model, self.plan.seed + seed))
+
+    def _is_late(self, race: Race) -> bool:
+        """Whether the trainings up to the race's next look would take longer than there is time."""
+        if self.limit is None or not race.seeds:
+            return False
+        mean = {
+            model: spread([run.train_seconds for run in self.record.runs if run.model == model])
+            for model in race.competing
+        }
+        return sum(mean[model].mean for model, _ in race.missing) > self.limit.room
+
     def announce_time(self, rates: Mapping[str, Rate] | None = None) -> None:
         """Says how long the missing trainings will take, by `rates`; None to measure now."""
         parts = self.dataset, self.splits, self.strategy, self.weights
@@ -177,8 +214,12 @@ class Study:
         return {(run.model, run.seed) for run in self.record.runs}
 
     def add_sections(self, sections: Sequence[Section]) -> record.Record:
-        """Adds what the app concludes to the record; returns it."""
-        self._update(sections=list(sections))
+        """Adds what the app concludes to the record, and of a race how it went; returns it."""
+        found = list(sections)
+        if self.plan.races:
+            titles = {name: self.title(name) for name in self.plan.models}
+            found.insert(0, section(self._race(self.record.runs), self.plan, titles))
+        self._update(sections=found)
         return self.record
 
     def fit(
@@ -261,11 +302,12 @@ class Study:
         if self._started is not None:  # a start that trains nothing adds nothing
             seconds = self._earlier_seconds + time.perf_counter() - self._started
         titles = {name: self.title(name) for name in self.plan.models}
+        steady = self._race(runs).put_out if self.plan.races else None
         self.record = msgspec.structs.replace(
             self.record,
             runs=runs,
             summary=statistics.summarise(runs, titles),
-            comparisons=statistics.compare_all(runs, self.predictions),
+            comparisons=statistics.compare_all(runs, self.predictions, steady),
             seconds=seconds,
             **changes,
         )

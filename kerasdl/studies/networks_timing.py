@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl.datasets.dataset import Dataset, Splits
+from kerasdl.evaluation import racing
 from kerasdl.models import costs, registry
 from kerasdl.studies.building import build
 from kerasdl.studies.plan import Recipe
@@ -54,7 +55,7 @@ class NetworksTiming:
         found: list[Work] = []
         known: set[Any] = set()
         every = sizes.train + sizes.validation + sizes.test
-        for seed in range(plan.seed, plan.seed + plan.seeds):
+        for seed in range(plan.seed, plan.seed + plan.most_seeds):
             for name in plan.models:
                 how, training = plan.transfer.get(name), plan.training[name]
                 views = 1 if how is None or not how.cached else how.views
@@ -248,6 +249,15 @@ class NetworksTiming:
         return self._operations[name]
 
 
+class FirstLook(NetworksTiming):
+    """The `Timing` of a race up to its first look, which every model takes part in."""
+
+    def works(self, plan: Recipe, sizes: Sizes) -> list[Work]:
+        """Returns the trainings of the first seeds."""
+        first = msgspec.structs.replace(plan, seeds=racing.FIRST, max_seeds=None)
+        return super().works(first, sizes)
+
+
 def announce_time(
     plan: Recipe,
     parts: tuple[Dataset, Splits, Any, Mapping[str, str]],
@@ -269,7 +279,7 @@ def announce_time(
     """
     from kerasdl.training.strategy import workers_of
 
-    if len(done) == len(plan.models) * plan.seeds:
+    if len(done) == len(plan.models) * plan.most_seeds:
         return None, None
     if rates is None and workers_of(parts[2]).size > 1:
         return None, None  # a step takes all workers, which wait for trainings
@@ -283,7 +293,8 @@ def announce_time(
         console,
         rates=rates,
         done=[key_of(*one) for one in done],
-        each=f"{plan.seeds} seed{'s' if plan.seeds > 1 else ''} each",
+        each=f"{'at most ' if plan.races else ''}{plan.most_seeds} "
+        f"seed{'s' if plan.most_seeds > 1 else ''} each",
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,9 @@ from kerasdl.models.network import Network
 from kerasdl.studies.transfer import settings as transferring
 from kerasdl.studies.transfer.settings import Transfer
 from kerasdl.training.settings import Precision, StrategyName, Training
+
+MAX_SEEDS = 20
+"""What a race gives a model at most, where nothing else is said."""
 
 MAX_SEED = 2**31
 """Room above for further seeds: Keras takes less than 2**32."""
@@ -53,7 +56,17 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         tuple[str, ...],
         Meta(min_length=1, description="networks to compare, see `python -m kerasdl.models`"),
     ]
-    seeds: Annotated[int, Meta(ge=1, le=10_000, description="train each model N times")] = 1
+    seeds: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | Literal["auto"],
+        Meta(
+            description="train each model N times; auto: three times, and those still tied with "
+            "the best on the validation images further, up to --max-seeds"
+        ),
+    ] = 1
+    max_seeds: Annotated[
+        Annotated[int, Meta(ge=3, le=10_000)] | None,
+        Meta(description="with --seeds auto: train a model at most N times (20)"),
+    ] = None
     seed: Annotated[int, Meta(ge=0, le=MAX_SEED, description="the first seed")] = 0
     precision: Annotated[Precision, Meta(description="number format")] = "auto"
     strategy: Annotated[StrategyName, Meta(description="devices to train on")] = "auto"
@@ -64,6 +77,16 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
     """Models with names of their own, e.g. the same network with other settings."""
     transfer: dict[str, Transfer] = msgspec.field(default_factory=dict)
     """Models with a base from keras.applications, and how that is used."""
+
+    @property
+    def races(self) -> bool:
+        """Whether further seeds go only to the models that are still tied with the best."""
+        return self.seeds == "auto"
+
+    @property
+    def most_seeds(self) -> int:
+        """How often a model is trained, at most."""
+        return (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else self.seeds
 
     def network(self, model: str) -> Network:
         """Returns the network that a model of the comparison is.
@@ -109,6 +132,15 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
                     )
         for model in self.models:
             self._check_transfer(model)
+        if self.max_seeds is not None and not self.races:
+            raise ValueError(
+                f"--max-seeds is of --seeds auto. Received: --seeds {self.seeds}; drop one of them"
+            )
+        if self.races and not self.data.validation_fraction:
+            raise ValueError(
+                "--seeds auto goes by the validation images. Received: validation_fraction 0; use "
+                "e.g. --validation-fraction 0.1, or a number of --seeds"
+            )
         if len(set(self.models)) != len(self.models):
             raise ValueError(f"expected each model once. Received: {', '.join(self.models)}")
 

@@ -122,7 +122,7 @@ def _read(folder: Path) -> ListedRun:
         score = _winner(head)
         best = "winner" if score else None
     app = head.app if head.experiment in (None, head.app) else f"{head.app} {head.experiment}"
-    seeds = head.recipe.get("seeds")
+    seeds, counts = head.recipe.get("seeds"), [one.test_accuracy.n for one in head.summary]
     return ListedRun(
         folder=str(folder),
         kind=kind,
@@ -131,7 +131,7 @@ def _read(folder: Path) -> ListedRun:
         dataset=None if head.dataset is None else head.dataset.label,
         synthetic=head.dataset is not None and head.dataset.source == "synthetic",
         models=models,
-        seeds=seeds if isinstance(seeds, int) else None,
+        seeds=seeds if isinstance(seeds, int) else max(counts, default=None),
         best=best,
         score=score,
         when=head.created,
