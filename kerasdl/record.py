@@ -1,7 +1,6 @@
 """The record of a run, results.json: everything a report shows, as typed data.
 
-The layout is schema 1. Reading is strict (unknown or missing keys, wrong types
-fail with their path), so that a report is never made from something else.
+The layout is schema 1. Reading is strict: unknown or missing keys and wrong types are errors.
 """
 
 import math
@@ -102,11 +101,8 @@ class Run(Struct, frozen=True):
 
     Of a network that begins with weights from elsewhere, `trained_parameters` are those
     that this run changed, and `feature_seconds` the wall time of computing the frozen part's
-    features for all images, not in `train_seconds`: 0 where an earlier run had kept them,
-    null where the frozen part was computed at every step.
-
-    Of a model that was trained as one computation with others, `stacked` is how many there were;
-    `train_seconds` and `images_per_second` are its share of their time.
+    features for all images, not in `train_seconds`: 0 where an earlier run had kept them, null
+    where it was computed at every step. The seconds of `stacked` models are shares of theirs.
     """
 
     model: str
