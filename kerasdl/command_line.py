@@ -6,6 +6,7 @@ streams, a reader that goes away and Ctrl-C are handled there, once.
 
 import argparse
 import functools
+import re
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -198,3 +199,14 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
             streams.commanding = False
 
     return run
+
+
+def count(text: str) -> int:
+    """Reads a number of 1 or more for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    if re.fullmatch("[0-9]{1,4}", text) and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")

@@ -113,6 +113,15 @@ def find(reference: str) -> OwnNetwork:
     )
 
 
+def is_of_this_process(reference: str) -> bool:
+    """Returns whether no other process finds the function of a reference, as one of a notebook."""
+    place, _, wanted = reference.partition("#")
+    try:
+        return fingerprint(_look_up(place)) != wanted
+    except (ValueError, FileNotFoundError):
+        return True
+
+
 def fingerprint(builder: Builder) -> str:
     """Returns twelve hexadecimal digits that change with a function's source.
 

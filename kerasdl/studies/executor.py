@@ -125,18 +125,30 @@ class Executor:
         # Keras would save the optimizer, too: three times the weights, and rates that only this
         # package knows. What is saved is an ordinary model.
         engine.model.compiled, engine.model.optimizer = False, None
-        with files.atomic_path(study.folder / "models" / f"{name}-seed{seed}.keras") as path:
+        models = study.folder / "models"
+        for left in models.glob(f".{name}-seed{seed}.*"):  # a write that was killed
+            left.unlink(missing_ok=True)
+        with files.atomic_path(models / f"{name}-seed{seed}.keras") as path:
             engine.model.save(path)
+        self.tell(run, place)
+        return run
+
+    def tell(self, run: record.Run, place: str) -> None:
+        """Prints a line about a finished training.
+
+        Args:
+            run: What was measured.
+            place: Which of all it is, for people.
+        """
         others = f", stacked with {run.stacked - 1} more" if run.stacked else ""
-        study.console.print(
-            f"{name}, seed {seed} ({place}): "
+        self._study.console.print(
+            f"{run.model}, seed {run.seed} ({place}): "
             f"test accuracy [bold]{100 * run.metrics.test_accuracy:.2f} %[/bold], "
             f"{run.epochs} epochs in {run.train_seconds:.0f} s "
             f"({run.images_per_second:,.0f} images/s, {run.precision}{others})",
             highlight=False,
             soft_wrap=True,
         )
-        return run
 
     def checkpoints(self, group: "Group") -> list[Any]:
         """Returns where the phases of a training are saved on their way, if anywhere."""

@@ -4,7 +4,6 @@ import argparse
 import dataclasses
 import datetime
 import importlib
-import re
 import shlex
 import sys
 import time
@@ -124,19 +123,13 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
         parser.add_argument(
             "--jobs",
             metavar="N",
-            type=_jobs,
+            type=command_line.count,
             help="share the work among N processes, each with its part of the cores (1)",
         )
     recipe.add_options(parser, experiment.recipe, title="experiment")
     for name, struct in _options(experiment).items():
         recipe.add_options(parser, struct, title=name)
     return parser
-
-
-def _jobs(text: str) -> int:
-    if re.fullmatch("[0-9]{1,4}", text) and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")
 
 
 def _base(app: str, experiment: Experiment) -> str:

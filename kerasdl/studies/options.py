@@ -100,6 +100,18 @@ def make_parser(app: App) -> command_line.Parser:
         help=f"log the trainings for other tools too, in DIR/logs: {', '.join(logs.NAMES)}",
     )
     parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=command_line.count,
+        help="train N models at a time, in processes that share the cores (1: in this one)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="train on the machines of a Ray cluster, which share --out; auto: the one that runs "
+        "here, or a new one of this machine",
+    )
+    parser.add_argument(
         "--find-lr",
         action="store_true",
         help="test learning rates in a few steps, write DIR/find_lr/, and train nothing else",

@@ -36,6 +36,11 @@ class Group(NamedTuple):
     seed: int
 
     @property
+    def keys(self) -> set[tuple[str, int]]:
+        """Model and seed of each training."""
+        return {(model, self.seed) for model in self.models}
+
+    @property
     def name(self) -> str:
         """What its checkpoints are called."""
         more = len(self.models) - 1
