@@ -307,7 +307,7 @@ def test_a_committed_experiment_is_answered_with_a_command_that_repeats_it(
 
 def test_a_study_that_this_version_does_not_have_is_answered_with_what_it_was(tmp_path, capsys):
     old = record.read_findings(ROOT / "tuning" / "mnist_width" / "results.json")
-    gone = msgspec.structs.replace(old, app="gone", experiment="gone", command="python gone.py")
+    gone = msgspec.structs.replace(old, app="gone", study="gone", command="python gone.py")
     record.write(gone, tmp_path / "results.json")
     assert run(reproduce, tmp_path) == 2
     said = capsys.readouterr().err

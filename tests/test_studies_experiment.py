@@ -1,8 +1,10 @@
 """Experiments: options, parts that survive, folders, and the report they leave."""
 
+import json
 import sys
 from typing import Annotated
 
+import jsonschema
 import numpy as np
 import pytest
 from msgspec import Meta
@@ -91,7 +93,10 @@ def run(*arguments):
 def test_a_run_leaves_record_report_and_tables(tmp_path, capsys):
     assert run("--factor", 2, "--out", tmp_path / "a") == 0
     found = record.read_findings(tmp_path / "a" / "results.json")
-    assert (found.app, found.experiment, found.status) == ("toy", "sums", "complete")
+    assert (found.app, found.study, found.status) == ("toy", "sums", "complete")
+    content = json.loads((tmp_path / "a" / "results.json").read_text())
+    jsonschema.validate(content, record.json_schema())
+    assert (content["schema"], content["kind"]) == (2, "experiment")
     assert found.recipe == {"app": "toy", "experiment": "sums", "numbers": [1, 2, 3], "factor": 2.0}
     assert found.sections[0].claims[0].measured == "12"
     readme = (tmp_path / "a" / "README.md").read_text()

@@ -178,7 +178,7 @@ def _again(folder: Path, found: record.Findings) -> str:
     for room in ("apps", "tuning"):
         if not known or find_spec(f"kerasdl.{room}.{found.app}") is None:
             continue
-        study = ["--study", found.experiment] if found.experiment != found.app else []
+        study = ["--study", found.study] if found.study != found.app else []
         module = ["python", "-m", f"kerasdl.{room}.{found.app}"]
         return shlex.join([*module, *study, "--recipe", str(folder / "recipe.toml")])
     raise ValueError(

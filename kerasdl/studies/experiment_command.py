@@ -266,8 +266,9 @@ def _run(
         started = time.perf_counter()
         sections = list(run(context))
         findings = record.Findings(
+            kind="search" if experiment.room == "tuning" else "experiment",
             app=app,
-            experiment=experiment.name,
+            study=experiment.name,
             title=experiment.title,
             command=command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
