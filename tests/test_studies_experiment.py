@@ -191,3 +191,14 @@ def test_a_part_belongs_to_everything_that_decides_it(tmp_path):
     assert one("a", lambda: 2) == 1
     assert other("a", lambda: 2) == 2
     assert one("b", lambda: float("nan")) is None
+
+
+def test_the_folder_of_the_files_leaves_the_recipes_data_as_they_are(tmp_path):
+    from kerasdl.experiments.depth.study import EXPERIMENT
+
+    (tmp_path / "r.toml").write_text("[data]\ntrain_size = 77\nvalidation_fraction = 0.3\n")
+    parser = experiment_command.make_parser("cifar10", EXPERIMENT)
+    named = ["--recipe", str(tmp_path / "r.toml"), "--data", str(tmp_path)]
+    options = vars(parser.parse_args([*named, "--validation-fraction", "0.2"]))
+    data = experiment_command.make_recipe("cifar10", EXPERIMENT, options).data
+    assert (data.train_size, data.validation_fraction) == (77, 0.2)

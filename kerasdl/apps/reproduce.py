@@ -3,12 +3,14 @@
     python -m kerasdl reproduce apps/svhn                             # all of it
     python -m kerasdl reproduce apps/svhn --models lenet5 --seeds 1   # a part
     python -m kerasdl reproduce apps/svhn --quick                     # a first look
+    python -m kerasdl reproduce tuning/mnist_width                    # an experiment, a search
 
 Exit code 0 when every figure lies where the record lets one expect it, 1 when one does
 not, 2 on an error. A first look stops each training after its first tenth (the learning
 rate still follows the whole schedule) and compares the training history there; it
 leaves no record. The new folder's reproduction.json has the comparison
-(`kerasdl.evaluation.reproduction.Reproduction`).
+(`kerasdl.evaluation.reproduction.Reproduction`). Of an experiment or a search all tables
+are compared (`kerasdl.evaluation.agreement_tables`).
 """
 
 import argparse
@@ -21,7 +23,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ import msgspec
 from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
 from kerasdl.evaluation.variants import group
+from kerasdl.studies import reproduce_study
 from kerasdl.studies.folder import check_usable
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
@@ -68,6 +70,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     try:
+        folder = Path(options.record)
+        path = folder / "results.json"
+        if path.is_file() and record.is_findings(path):
+            return _repeat(reproduce_study.prepare(folder, path), options)
         return _reproduce(_prepare(options))
     except (ValueError, FileNotFoundError) as error:
         return command_line.fail(parser.prog, error)
@@ -75,6 +81,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line.fail(parser.prog, error, 1)
     except KeyboardInterrupt:
         return command_line.fail(parser.prog, "interrupted", command_line.INTERRUPTED)
+
+
+def _repeat(task: reproduce_study.Task, options: Any) -> int:
+    """Runs an experiment or a search again."""
+    for name in ("models", "seeds", "quick"):
+        if getattr(options, name):
+            raise ValueError(
+                f"--{name} is of comparisons of networks. Received: the {task.old.kind} "
+                f"{task.old.study}, which is run again as a whole; drop it"
+            )
+    base = task.old.app if task.old.app == task.old.study else f"{task.old.app}-{task.old.study}"
+    out = _out(options.out, base, quick=False, old=task.folder)
+    return reproduce_study.run(task, out, FILE, options.data)
 
 
 def make_parser() -> command_line.Parser:
@@ -110,12 +129,6 @@ def _prepare(options: Any) -> Task:
     if not path.is_file():
         raise FileNotFoundError(
             f"expected a folder with a results.json. Received: {options.record}"
-        )
-    if record.is_findings(path):
-        # Its results are tables and verdicts, with spreads of their own.
-        raise ValueError(
-            "reproduce compares networks with a record's. Received an experiment or a search; run "
-            f"it again and compare the reports: {_again(folder, record.read_findings(path))}"
         )
     old = record.read(path)
     if old.status != "complete" or not old.runs:
@@ -162,28 +175,9 @@ def _prepare(options: Any) -> Task:
         main=module.main,
         plan=plan,
         gained=recipe.differences(part, recipe.to_dict(plan)),
-        out=_out(options.out, old.app, options.quick),
+        out=_out(options.out, old.app, options.quick, folder),
         data=options.data,
         quick=options.quick,
-    )
-
-
-def _again(folder: Path, found: record.Findings) -> str:
-    """Returns the command that runs an experiment or a search again.
-
-    Raises:
-        ValueError: If this kerasdl has no such experiment.
-    """
-    known = re.fullmatch(r"[a-z][a-z0-9_]*", found.app)
-    for room in ("apps", "tuning"):
-        if not known or find_spec(f"kerasdl.{room}.{found.app}") is None:
-            continue
-        study = ["--study", found.study] if found.study != found.app else []
-        module = ["python", "-m", f"kerasdl.{room}.{found.app}"]
-        return shlex.join([*module, *study, "--recipe", str(folder / "recipe.toml")])
-    raise ValueError(
-        f"{folder} must be of an app or a search of this kerasdl. Received: {found.app!r}, whose "
-        f"command was: {found.command}"
     )
 
 
@@ -196,13 +190,15 @@ def _models(text: str, old: record.Record) -> tuple[str, ...]:
     return tuple(name for name in known if name in names)
 
 
-def _out(named: str | None, app: str, quick: bool) -> Path:
+def _out(named: str | None, app: str, quick: bool, old: Path) -> Path:
     """Returns the new run's folder: by default the first of runs/reproduce-<app>, -2, ..."""
     if named is None:
         ends = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
         folders = (Path("runs") / f"reproduce-{app}{end}" for end in ends)
         return next(folder for folder in folders if not folder.exists())
     folder = Path(named)
+    if folder.resolve() == old.resolve():
+        raise ValueError(f"--out must be another folder than the record's. Received: {named}")
     # A whole run may be continued: the study looks at its folder itself.
     if quick and folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {FILE}):
         raise ValueError(f"--quick takes a new or empty folder as --out. Received: {named}")

@@ -166,7 +166,9 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
     for key, expected in (("app", app), ("experiment", experiment.name)):
         if changes.pop(key, expected) != expected:
             raise ValueError(f"{where}: expected a recipe with {key} = {expected!r}")
-    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, options))
+    # --data is the folder of the files, not the recipe's table of that name.
+    own = {name: value for name, value in options.items() if name != "data"}
+    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, own))
     for name, struct in _options(experiment).items():
         changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
     for text in options.get("set", []):
