@@ -17,11 +17,10 @@ import argparse
 import datetime
 import importlib
 import itertools
-import math
 import os
 import re
-import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -30,15 +29,11 @@ import msgspec
 
 from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
-from kerasdl.evaluation.variants import group
-from kerasdl.studies import reproduce_study
+from kerasdl.studies import first_look, reproduce_study
 from kerasdl.studies.folder import check_usable
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
-
-QUICK_SHARE = 0.1
-"""The part of each training that a first look runs."""
 
 FILE = "reproduction.json"
 
@@ -150,9 +145,11 @@ def _prepare(options: Any) -> Task:
         raise ValueError(f"{file} is not the recipe of {path}: {'; '.join(differences)}")
     if options.models is not None:
         chosen["models"] = _models(options.models, old)
+    # A race is run again as one, unless a number of seeds is asked for.
     seeds = options.seeds or (1 if options.quick else old.recipe["seeds"])
-    if seeds > old.recipe["seeds"]:
-        raise ValueError(f"the record has seeds: {old.recipe['seeds']}. Received: --seeds {seeds}")
+    most = max(Counter(run.model for run in old.runs).values())
+    if seeds != "auto" and seeds > most:
+        raise ValueError(f"the record has seeds: {most}. Received: --seeds {seeds}")
     if whole["strategy"] == "multiworker":
         chosen["strategy"] = "auto"
     plan = make_recipe(app, {**chosen, "seeds": seeds})
@@ -164,6 +161,8 @@ def _prepare(options: Any) -> Task:
             f"Received: one of {len(cluster.addresses)} workers"
         )
     part = {**old.recipe, "models": list(plan.models), "seeds": seeds}
+    if seeds != "auto":
+        part.pop("max_seeds", None)
     part["training"] = {name: old.recipe["training"][name] for name in plan.models}
     for table in ("settings", "networks", "transfer"):
         known = old.recipe.get(table, {})
@@ -219,7 +218,9 @@ def _reproduce(task: Task) -> int:
             f"{dataset.label}, other images; nothing was trained. Name them with --data DIR"
         )
     if task.quick:
-        models, environment = _look(task, dataset)
+        models, environment = first_look.look(
+            task.plan, old, dataset, folder=task.folder, out=task.out, data=task.data
+        )
     else:
         del dataset  # the app loads its own; two would be in memory
         arguments = ["--recipe", str(task.folder / "recipe.toml"), "--out", str(task.out)]
@@ -253,54 +254,6 @@ def _reproduce(task: Task) -> int:
     files.write_bytes(task.out / FILE, content + b"\n")
     show(found, task.out / FILE)
     return 0 if verdict == "reproduced" else 1
-
-
-def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.Environment]:
-    """Trains the first epochs of each chosen run; writes nothing."""
-    from kerasdl.studies.data import divide
-    from kerasdl.studies.transfer.cached import open_cache
-    from kerasdl.studies.transfer.weights import pin
-    from kerasdl.terminal import Console
-    from kerasdl.training.environment import start_keras
-
-    plan = task.plan
-    splits = divide(dataset, plan.data)
-    # Compared with the record, a training has its kernels.
-    start_keras(recorded=task.old.environment.kernels)
-    console = Console()
-    cache = open_cache(plan, None, console)
-    rows = max(map(len, (splits.train, splits.validation, splits.test)))
-    plan, weights = pin(plan, dataset, task.data, console, cache=cache, rows=rows)
-    from kerasdl.studies.networks import Study
-    from kerasdl.training.ending import StopAfter
-
-    command = shlex.join(["python", "-m", "kerasdl", "reproduce", str(task.folder), "--quick"])
-    study = Study(
-        plan,
-        dataset,
-        splits,
-        task.out,
-        command=command,
-        reported=[],
-        console=console,
-        weights=weights,
-        cache=cache,
-    )
-    console.print(dataset.label, style="bold", highlight=False, markup=False)
-    models = []
-    for name, runs in group(task.old.runs).items():
-        if runs[0].model not in plan.models:
-            continue
-        epochs = min(len(run.history["loss"]) for run in runs)
-        first = max(1, math.ceil(QUICK_SHARE * epochs))
-        histories = {}
-        for seed in range(plan.seed, plan.seed + plan.most_seeds):
-            title = f"{name}, seed {seed} (first {first} of {epochs} epochs)"
-            console.print(title, highlight=False, markup=False)
-            engine = study.fit(runs[0].model, seed, title, [StopAfter(first)])
-            histories[seed] = dict(engine.model.history.history)
-        models.append(reproduction.compare_histories(task.old, name, histories))
-    return models, study.record.environment
 
 
 if __name__ == "__main__":
