@@ -29,6 +29,7 @@ FLOORS = {
     "datasets": 5,
     "recipe": 5,
     "record": 5,
+    "record_layout": 6,
     "sections": 6,
     "files": 6,
     "quiet": 6,

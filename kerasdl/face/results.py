@@ -32,7 +32,7 @@ class Comparison:
         if record.is_findings(path):
             raise ValueError(
                 f"expected a comparison of networks. Received: {self.folder}, the experiment "
-                f"{record.read_findings(path).experiment!r}; its report is in "
+                f"{record.read_findings(path).study!r}; its report is in "
                 f"{self.folder / 'report.html'}"
             )
         self.record = record.read(path)

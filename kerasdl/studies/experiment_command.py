@@ -159,7 +159,9 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
     for key, expected in (("app", app), ("experiment", experiment.name)):
         if changes.pop(key, expected) != expected:
             raise ValueError(f"{where}: expected a recipe with {key} = {expected!r}")
-    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, options))
+    # --data is the folder of the files, not the recipe's table of that name.
+    own = {name: value for name, value in options.items() if name != "data"}
+    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, own))
     for name, struct in _options(experiment).items():
         changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
     for text in options.get("set", []):
@@ -259,8 +261,9 @@ def _run(
         started = time.perf_counter()
         sections = list(run(context))
         findings = record.Findings(
+            kind="search" if experiment.room == "tuning" else "experiment",
             app=app,
-            experiment=experiment.name,
+            study=experiment.name,
             title=experiment.title,
             command=command,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

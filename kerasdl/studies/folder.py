@@ -173,7 +173,7 @@ def read_finished(folder: Path, advice: str = "") -> record.Record | record.Find
         ValueError: If it is damaged, or the run is not finished.
     """
     path = results_of(folder, advice)
-    found = record.read_findings(path) if record.is_findings(path) else record.read(path)
+    found = record.read_any(path)
     if found.status != "complete":
         raise ValueError(
             f"expected a finished run. Received: {folder}, which is {found.status}; its command "

@@ -181,6 +181,8 @@ def make_recipe(
         where = str(options["recipe"])
         changes = recipe.read_toml(where)
         transferring.check_file(options, changes, where)
+        if "max_seeds" not in options and options.get("seeds", "auto") != "auto":
+            changes.pop("max_seeds", None)  # of the file's race, which the option replaces
     assigned = dict(given or {})
     for text in options.get("set", []):
         assigned = recipe.merge(assigned, recipe.parse_assignment(text))

@@ -121,7 +121,7 @@ def _read_record(app: str | None, folder: Path) -> record.Record:
     if isinstance(result, record.Findings):
         raise ValueError(
             f"expected a comparison of networks. Received: {folder}, an experiment or a search "
-            f"({result.experiment})"
+            f"({result.study})"
         )
     return result
 
