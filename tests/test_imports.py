@@ -1,63 +1,15 @@
 """The import rules: downwards only, TensorFlow late and in few places, a fast start."""
 
 import ast
+import re
 from pathlib import Path
 
+import picture
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent / "kerasdl"
 MODULES = sorted(ROOT.rglob("*.py"))
 
-# The floors of the house; a module may import from its own floor's packages as far as
-# FLOORMATES says, and from every floor below.
-FLOORS = {
-    "cli": 1,
-    "__main__": 1,
-    "face": 1,
-    "apps": 1,
-    "tuning": 1,
-    "experiments": 2,
-    "studies": 2,
-    "export": 2,
-    "training": 3,
-    "evaluation": 3,
-    "theory": 3,
-    "reporting": 3,
-    "models": 4,
-    "scratch": 4,
-    "serving": 4,
-    "datasets": 5,
-    "recipe": 5,
-    "record": 5,
-    "record_layout": 6,
-    "sections": 6,
-    "files": 6,
-    "quiet": 6,
-    "command_line": 7,
-    "terminal": 7,
-    "streams": 8,
-    "suggest": 8,
-    "completion": 1,
-    "kernels": 7,
-    "console_progress": 6,
-    "__init__": 7,
-}
-FLOORMATES = {
-    # The engine scores its validation images; a report shows what evaluation computed.
-    ("training", "evaluation"),
-    ("reporting", "evaluation"),
-    ("theory", "evaluation"),
-    ("theory", "reporting"),
-    ("experiments", "studies"),
-    # What leaves is a model that a study trained, compared on its images.
-    ("export", "studies"),
-    # The face is for users of the package, as the commands are for those of a shell.
-    ("__init__", "face"),
-    ("face", "apps"),
-    ("cli", "apps"),
-    ("__main__", "cli"),
-    ("cli", "completion"),
-}
 MAY_IMPORT_TENSORFLOW = ("kernels.py", "training/", "export/", "serving/", "datasets/tfds.py")
 
 
@@ -85,21 +37,93 @@ def imports(path):
                 yield f"{node.module}.{name.name}", id(node) not in late
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_downwards(path):
-    here = room(path)
-    for name, _ in imports(path):
-        if not name.startswith("kerasdl."):
-            continue
-        there = name.split(".")[1]
-        if there == here or there not in FLOORS:
-            continue
-        lower = FLOORS[there] > FLOORS[here]
-        assert lower or (here, there) in FLOORMATES, f"{here} imports {name}"
+def packages_and_imports():
+    packages = {room(path) for path in MODULES}
+    pairs = {}
+    for path in MODULES:
+        for name, _ in imports(path):
+            there = name.split(".")[1] if name.startswith("kerasdl.") else ""
+            if there in packages - {room(path)}:
+                pairs[room(path), there] = f"{path.relative_to(ROOT)} has {name}"
+    return packages, pairs
 
 
-def test_every_room_has_its_floor():
-    assert {room(path) for path in MODULES} <= set(FLOORS)
+def test_the_picture_in_the_architecture_page_is_what_the_code_imports():
+    drawn = picture.read(picture.PAGE.read_text(encoding="utf-8"))
+    assert picture.differences(drawn, *packages_and_imports()) == []
+
+
+def in_the_code(dotted):
+    """Whether "package.module", "module.name" or "module.Class.name" is anywhere in kerasdl."""
+    parts = dotted.split(".")
+    for path in MODULES:
+        place = f"/{path.relative_to(ROOT).with_suffix('').as_posix()}".removesuffix("/__init__")
+        for count in range(1, len(parts) + 1):
+            if place.endswith("/" + "/".join(parts[:count])):
+                text = path.read_text(encoding="utf-8")
+                defined = (rf"^ *(def |class )?{name}\b *[(:=]" for name in parts[count:])
+                if all(re.search(one, text, re.MULTILINE) for one in defined):
+                    return True
+    return False
+
+
+def test_what_the_architecture_page_names_is_there():
+    text = picture.PAGE.read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[a-z_]+\.)+\w+)(?:\(\w*\))?`", text))
+    named -= {"results.json", "predictions.npz", "report.html"}
+    assert len(named) > 30
+    missing = sorted(name for name in named if not in_the_code(name))
+    assert missing == []
+
+
+SKETCH = """
+```mermaid
+flowchart TB
+  subgraph upper ["Upper"]
+    a["a: first"]
+    b["b: second"]
+  end
+  subgraph lower ["Lower"]
+    c["c: third"]
+  end
+  upper --> lower
+  a --> b
+```
+"""
+USED = {("a", "b"): "a.py", ("a", "c"): "a.py"}
+
+
+@pytest.mark.parametrize(
+    ("packages", "used", "difference"),
+    [
+        ("abc", USED, None),
+        ("abc", {**USED, ("b", "c"): "b.py"}, None),
+        ("abc", {**USED, ("c", "a"): "c.py"}, "c must not import a: c.py"),
+        ("abc", {**USED, ("b", "a"): "b.py"}, "b must not import a: b.py"),
+        ("abcd", {**USED, ("a", "d"): "a.py"}, "d is not in the picture"),
+        ("ab", {("a", "b"): "a.py"}, "c is in the picture only"),
+        ("abc", {("a", "c"): "a.py"}, "no import needs a --> b"),
+        ("abc", {("a", "b"): "a.py"}, "no import goes from upper to lower"),
+    ],
+)
+def test_a_picture_that_is_not_the_code_is_found_out(packages, used, difference):
+    found = picture.differences(picture.read(SKETCH), packages, used)
+    assert (difference in found) if difference else (found == [])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("a --> b", "a -.-> b"),
+        ("a --> b", "a --> c"),
+        ("upper --> lower", "lower --> upper"),
+        ('c["c: third"]', 'a["a: again"]'),
+        ('c["c: third"]', 'c["d: third"]'),
+    ],
+)
+def test_a_picture_that_is_not_clear_is_refused(old, new):
+    with pytest.raises(AssertionError):
+        picture.read(SKETCH.replace(old, new))
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -1,4 +1,4 @@
-"""What the report says of convexity (row 2 of the seeds, and what B and C say against it)."""
+"""What the report says of convexity (row 2 of docs/reports.md, and what B and C say against it)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What the report says of the two convolution designs (row 17 of the seeds)."""
+"""What the report says of the two convolution designs (row 17 of docs/reports.md)."""
 
 import statistics
 from collections.abc import Sequence

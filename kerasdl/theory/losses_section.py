@@ -1,4 +1,4 @@
-"""What the report says of cross-entropy against squared error (row 1 of the seeds)."""
+"""What the report says of cross-entropy against squared error (row 1 of docs/reports.md)."""
 
 from collections.abc import Iterable, Sequence
 

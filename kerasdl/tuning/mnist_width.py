@@ -1,4 +1,4 @@
-"""How wide must the hidden layer of a perceptron on MNIST be? Row 3 of the reports, and the card.
+"""How wide must the hidden layer of a perceptron on MNIST be? Row 3 of docs/reports.md, its card.
 
 python -m kerasdl.tuning.mnist_width
 python -m kerasdl.tuning.mnist_width --preset full        # 20 epochs, 5 seeds
