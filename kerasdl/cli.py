@@ -16,7 +16,7 @@ COMMANDS = {
     "gurmukhi": ("kerasdl.apps.gurmukhi", "regularisers on Gurmukhi digits"),
     "theory": ("kerasdl.apps.theory", "losses, convexity and convolutions, measured"),
     "study": ("kerasdl.apps.study", "list the studies and searches, or run a study by its name"),
-    "search": ("kerasdl.tuning.search", "search fields of an app's recipe"),
+    "search": ("kerasdl.apps.search", "search hyper-parameters, of your own build(hp) too"),
     "mnist_width": ("kerasdl.tuning.mnist_width", "search the width of a perceptron"),
     "regularization": ("kerasdl.tuning.regularization", "search strengths of L1, L2 and dropout"),
     "transfer_head": ("kerasdl.tuning.transfer_head", "search the head on a frozen base"),

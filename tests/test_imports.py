@@ -53,6 +53,7 @@ FLOORMATES = {
     # The face is for users of the package, as the commands are for those of a shell.
     ("__init__", "face"),
     ("face", "apps"),
+    ("face", "tuning"),
     ("cli", "apps"),
     ("__main__", "cli"),
     ("cli", "completion"),
