@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kerasdl.face.compare import compare
     from kerasdl.face.functions import evaluate, export, predict
     from kerasdl.face.load import load
+    from kerasdl.face.look import Look, look
     from kerasdl.face.results import Comparison, SearchResult, StudyResult, load_run
     from kerasdl.face.run_list import Runs, runs
     from kerasdl.face.search import search
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Comparison",
+    "Look",
     "Runs",
     "SearchResult",
     "StudyResult",
@@ -36,6 +38,7 @@ __all__ = [
     "export",
     "load",
     "load_run",
+    "look",
     "predict",
     "runs",
     "search",
@@ -46,6 +49,8 @@ _PLACES = {
     "compare": "kerasdl.face.compare",
     "load": "kerasdl.face.load",
     "load_run": "kerasdl.face.results",
+    "look": "kerasdl.face.look",
+    "Look": "kerasdl.face.look",
     "runs": "kerasdl.face.run_list",
     "predict": "kerasdl.face.functions",
     "evaluate": "kerasdl.face.functions",

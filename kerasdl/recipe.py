@@ -82,7 +82,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Returns:
         Lines such as "training.lenet5.epochs: 10 -> 20", in the order of the keys.
     """
-    left, right = dict(_leaves(old)), dict(_leaves(new))
+    left, right = dict(leaves(old)), dict(leaves(new))
     return [
         f"{key}: {left.get(key, '(none)')} -> {right.get(key, '(none)')}"
         for key in dict.fromkeys([*left, *right])
@@ -257,11 +257,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Returns the values of nested data with their dotted names, in their order.
+
+    Args:
+        data: As from `to_dict`.
+        prefix: What the names begin with.
+    """
     found: list[tuple[str, Any]] = []
     for key, value in data.items():
         if isinstance(value, Mapping):
-            found += _leaves(value, f"{prefix}{key}.")
+            found += leaves(value, f"{prefix}{key}.")
         else:
             found.append((f"{prefix}{key}", value))
     return found

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import json
 from pathlib import Path
 
 import keras_tuner
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 import kerasdl as kd
+from kerasdl import cli
 
 ROOT = Path(__file__).resolve().parent.parent
 WITH_EXAMPLES = ("results", "study", "search", "run_list", "functions")
@@ -200,3 +202,40 @@ def test_the_package_export_is_the_function_too():
 
     with pytest.raises(FileNotFoundError, match="no such folder"):
         kerasdl.export("runs/nowhere", "models")
+
+
+def test_chosen_runs_are_compared_on_one_page(tmp_path, capsys):
+    page = tmp_path / "page.html"
+    chosen = [str(ROOT / "apps" / name) for name in ("cifar10/resnet20", "svhn")]
+    assert cli.main(["runs", *chosen, "--out", str(page)]) == 0
+    assert "Page:" in capsys.readouterr().out
+    text = page.read_text(encoding="utf-8")
+    assert text.count("data:image/png") == 1  # one of them had no validation images
+    assert "91.82" in text
+    assert "data.dataset" in text
+    assert "http" not in text.replace("http-equiv", "")
+    frame = kd.runs(*chosen, chosen[0]).leaderboard
+    assert frame.index.nunique() == frame.images.nunique() == 2
+    assert frame.folder.value_counts()[chosen[0]] == 1
+    assert cli.main(["runs", str(tmp_path), "--out", str(tmp_path / "none.html")]) == 2
+    assert "expected runs to compare" in capsys.readouterr().err
+    assert not (tmp_path / "none.html").exists()
+
+
+def test_a_model_is_scored_at_the_command_line(searched, data, tmp_path, capsys):
+    from PIL import Image
+
+    for part, examples in (("train", data.train), ("test", data.test)):
+        for place, (image, label) in enumerate(zip(examples.images, examples.labels, strict=True)):
+            folder = tmp_path / part / data.class_names[label]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0]).save(folder / f"{place}.png")
+    run = str(searched.folder)
+    assert cli.main(["evaluate", str(tmp_path), "--run", run, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["accuracy"] == searched.best.evaluate(data)["accuracy"]
+    assert told["images"] == len(data.test)
+    assert cli.main(["evaluate", str(tmp_path), "--run", run]) == 0
+    assert f"accuracy {100 * told['accuracy']:.2f} %" in capsys.readouterr().out
+    assert cli.main(["evaluate", str(tmp_path), "--run", run, "--model", "other"]) == 2
+    assert "its model is 'winner'" in capsys.readouterr().err

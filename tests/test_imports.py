@@ -52,7 +52,9 @@ FLOORMATES = {
     ("export", "studies"),
     # The face is for users of the package, as the commands are for those of a shell.
     ("__init__", "face"),
+    # What a command and a function do alike stands in the face.
     ("face", "apps"),
+    ("apps", "face"),
     ("face", "tuning"),
     ("cli", "apps"),
     ("__main__", "cli"),

@@ -81,7 +81,7 @@ def compare(
     from kerasdl.training.workers import ALONE
 
     began = time.monotonic()
-    app = _app_of(data)
+    app = app_of(data)
     check_options(options, make_parser(app), app.presets, without=_NOT_OPTIONS)
     if "transfer" in options and models is not None:
         raise ValueError("transfer chooses the models. Received: models, too; give one of them")
@@ -111,7 +111,7 @@ def compare(
     return Comparison(ended.folder)
 
 
-def _app_of(data: Any) -> "App":
+def app_of(data: Any) -> "App":
     """Returns the app of a known data set, with what is best for it; else the general one."""
     from kerasdl.datasets import catalog
     from kerasdl.datasets.dataset import Dataset

@@ -91,11 +91,13 @@ def export(run: Any, to: str | os.PathLike[str], **options: Any) -> Path:
     return trained(run).export(to, **options)
 
 
-def trained(run: Any) -> "Trained":
+def trained(run: Any, model: str | None = None, seed: int | None = None) -> "Trained":
     """Returns the trained model that a person means.
 
     Args:
         run: A run, its folder, or a trained model.
+        model: One of the run's models; None for the best on validation images.
+        seed: One of its seeds; None for the best.
 
     Raises:
         ValueError: If it is none of these, or has no trained model.
@@ -107,6 +109,10 @@ def trained(run: Any) -> "Trained":
     if isinstance(run, Trained):
         return run
     found = load_run(run) if isinstance(run, str | os.PathLike) else run
+    if (model, seed) != (None, None):
+        from kerasdl.export import runs
+
+        return Trained(runs.find(found.folder, model, seed))
     best = getattr(found, "best", None)
     if not isinstance(best, Trained):
         raise ValueError(
