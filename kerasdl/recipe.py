@@ -25,6 +25,9 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
+_LONGEST_METAVAR = 50
+"""Characters; longer lists of values stand in an option's help."""
+
 
 def from_dict(data: Mapping[str, Any], struct: type[StructT], *, where: str) -> StructT:
     """Makes a struct from plain data, strictly.
@@ -155,7 +158,7 @@ def add_options(
             default=argparse.SUPPRESS,
             metavar=_metavar(field.type),
             type=_converter(field.type),
-            help=help_text.replace("%", "%%"),
+            help=_help(field.type, help_text).replace("%", "%%"),
         )
 
 
@@ -194,16 +197,36 @@ def _description(annotation: Any) -> str | None:
     return None
 
 
-def _metavar(annotation: Any) -> str:
-    info = msgspec.inspect.type_info(annotation)
+def _help(annotation: Any, description: str) -> str:
+    """Returns an option's description, with the values that are too long for its metavar."""
+    choices = _choices(annotation)
+    long = choices is not None and len("|".join(choices)) > _LONGEST_METAVAR
+    return f"{description}: {', '.join(choices)}" if choices and long else description
+
+
+def _kinds(annotation: Any) -> Sequence[Any]:
+    """Returns the types that a value may have."""
+    info: Any = msgspec.inspect.type_info(annotation)
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
-    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    for kind in kinds:
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+
+
+def _choices(annotation: Any) -> list[str] | None:
+    for kind in _kinds(annotation):
         if isinstance(kind, msgspec.inspect.LiteralType):
-            return "|".join(str(value) for value in kind.values)
+            return [str(value) for value in kind.values]
+    return None
+
+
+def _metavar(annotation: Any) -> str:
+    choices = _choices(annotation)
+    if choices is not None:
+        joined = "|".join(choices)
+        return joined if len(joined) <= _LONGEST_METAVAR else "NAME"
     names = {"IntType": "N", "FloatType": "X", "BoolType": "true|false", "VarTupleType": "A,B"}
-    return next((names[type(k).__name__] for k in kinds if type(k).__name__ in names), "TEXT")
+    kinds = [type(kind).__name__ for kind in _kinds(annotation)]
+    return next((names[kind] for kind in kinds if kind in names), "TEXT")
 
 
 def _explain(message: str, struct: type[msgspec.Struct]) -> str:

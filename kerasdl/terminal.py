@@ -17,6 +17,7 @@ from kerasdl import streams
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 LINE_SECONDS = 20.0
 """Where there is no terminal (a log file), at most one line in so many seconds."""
@@ -25,6 +26,9 @@ NOTEBOOK_SECONDS = 0.25
 """A notebook's bar changes at most once in so many seconds: each change is a message."""
 
 _BAR = 24
+_TABLE = 50
+"""Columns from which on there is room for a table."""
+
 _ROOM = 140
 """Columns from which on there is room for a title, a bar and all figures."""
 
@@ -40,6 +44,19 @@ class Console(rich.console.Console):
     def __init__(self, *, quiet: bool = False, **options: Any) -> None:
         super().__init__(quiet=quiet or streams.level == streams.QUIET, **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's; where there is no room for a table, its cells come one below the other."""
+        from rich.table import Table
+
+        (table,) = objects if len(objects) == 1 else (None,)
+        if isinstance(table, Table) and self.width < _TABLE:
+            if table.title:
+                super().print(table.title, highlight=False)
+            for line in _lines(table):
+                super().print(line, highlight=False, overflow="fold")
+        else:
+            super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """Ends the command; without a reader of standard error it goes on.
 
@@ -52,6 +69,23 @@ class Console(rich.console.Console):
         if not streams.commanding:
             raise BrokenPipeError("standard output has no reader any more")
         streams.end_without_reader()
+
+
+def _lines(table: "Table") -> "Iterator[Text]":
+    """Yields the cells of a table as lines: the first of each row, then "heading: value"."""
+    from rich.text import Text
+
+    def text(cell: Any) -> Text:
+        return cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+
+    columns = [list(column.cells) for column in table.columns]
+    headings = [str(column.header) for column in table.columns]
+    for row in zip(*columns, strict=True):
+        for place, (heading, cell) in enumerate(zip(headings, row, strict=True)):
+            if not place:
+                yield Text.assemble((text(cell).plain, "bold"))
+            elif text(cell).plain:
+                yield Text.assemble(f"  {heading}: ", text(cell))
 
 
 def line_seconds() -> float:

@@ -23,11 +23,11 @@ def make_parser() -> command_line.Parser:
     """Returns the parser: that of a search of a recipe's fields, and what chooses another one."""
     parser: command_line.Parser = importlib.import_module("kerasdl.tuning.search").make_parser()
     parser.prog = PROGRAM
-    parser.usage = "%(prog)s [NAME | --build FILE.py:NAME | --app NAME --space FILE.toml] [options]"
+    parser.usage = "%(prog)s [NAME | --build PLACE | --app NAME --space FILE] [options]"
     parser.description = (
         "Search hyper-parameters: a ready-made search by its name (`kerasdl search NAME --help`), "
         "your own build(hp) or HyperModel (--build), or fields of an app's recipe (--app and "
-        f"--space). Without arguments: the list. Ready-made: {', '.join(_names())}."
+        f"--space). Without arguments: the list. Ready-made: {', '.join(_names()[:-1])}."
     )
     parser.add_argument(
         "name", nargs="?", choices=_names(), metavar="NAME", help="one of the searches"
@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _names() -> list[str]:
-    return [name for name in listing.SEARCHES if name != "search"]
+    """Returns the names of searches with a command of their own, that of one's own space last."""
+    return [name for name in listing.SEARCHES if name not in ("search", OWN)] + [OWN]
 
 
 if __name__ == "__main__":

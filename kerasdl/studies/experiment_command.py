@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kerasdl import command_line, recipe, streams
+from kerasdl.datasets import catalog
 from kerasdl.studies import minutes
 from kerasdl.studies.experiment import Experiment
 from kerasdl.studies.experiment_run import base_of, has_data, perform
@@ -87,6 +88,7 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
         usage="%(prog)s [options]",
         description=experiment.description,
         argument_default=argparse.SUPPRESS,
+        values={"--dataset": catalog.NAMES} if has_data(experiment) else {},
     )
     if experiment.name != app:
         parser.add_argument("--study", choices=[experiment.name], help="this experiment")

@@ -86,16 +86,17 @@ def perform(
     from kerasdl.training.environment import start_keras
 
     console = Console()
+    named = {"app": app, "experiment": experiment.name}
     # Before anything that takes time; what the folder holds is looked at later.
-    folders.check_usable(
-        folders.choose_for(options["out"], "", None, "") if "out" in options else folders.RUNS
-    )
+    if "out" in options:
+        folders.check_usable(folders.choose_for(options["out"], "", None, ""))
+    else:
+        folders.check_default(base_of(app, experiment), {**named, **recipe.to_dict(plan)})
     splits = None
     if has_data(experiment):
         dataset = dataset or load_whole(plan.data, options.get("data"), console)
         splits = divide(dataset, plan.data)
     sha256 = dataset.sha256 if dataset else ""
-    named = {"app": app, "experiment": experiment.name}
     context = Context(
         plan,
         Path(),
