@@ -184,7 +184,10 @@ class Look:
         }
 
     def __repr__(self) -> str:
-        parts = ", ".join(f"{count:,} {part}" for part, count in self.counts.sum().items())
+        parts = ", ".join(
+            f"{count:,}" + (f" {part}" if part != "all" else "")
+            for part, count in self.counts.sum().items()
+        )
         sizes = ", ".join(f"{h} x {w}" for h, w in self.sizes.head(3)[["height", "width"]].values)
         more = f" and {len(self.sizes) - 3} more sizes" if len(self.sizes) > 3 else ""
         lines = [

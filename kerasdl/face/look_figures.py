@@ -94,8 +94,11 @@ def _augmented(look: "Look") -> "Figure":
     """Returns one image of each class as the training sees it in several epochs."""
     import numpy as np
 
-    from kerasdl.training import augment
+    from kerasdl.quiet import quiet_start
     from kerasdl.training.settings import AUGMENTATION
+
+    with quiet_start():
+        from kerasdl.training import augment
 
     assert look.dataset is not None
     train = look.dataset.train
