@@ -239,3 +239,41 @@ def test_a_model_is_scored_at_the_command_line(searched, data, tmp_path, capsys)
     assert f"accuracy {100 * told['accuracy']:.2f} %" in capsys.readouterr().out
     assert cli.main(["evaluate", str(tmp_path), "--run", run, "--model", "other"]) == 2
     assert "its model is 'winner'" in capsys.readouterr().err
+
+
+def test_the_second_study_computes_nothing(data, tmp_path, monkeypatch):
+    small = {"depths": [1, 2], "activations": ["relu"], "initializers": ["he"], "cures": []}
+    asked = {**small, "epochs": 1, "seeds": 1, "batch_size": 16, "out": tmp_path / "study"}
+    found = kd.study("depth", data, **asked)
+    assert found.record.dataset.name == "sides"
+    assert found.table.equals(next(iter(found.tables.values())))
+    assert found.figures
+    assert found.report.is_file()
+    monkeypatch.setattr("kerasdl.studies.experiment_run.perform", None)
+    assert kd.study("depth", data, **asked).record == found.record
+    with pytest.raises(ValueError, match="another recipe"):
+        kd.study("depth", data, **{**asked, "epochs": 2})
+
+
+def test_a_space_in_a_file_is_searched_at_the_command_line(
+    tmp_path, monkeypatch, capsys, few_synthetic, without_figures
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import keras\nimport keras_tuner\n\n\n"
+        "class Mine(keras_tuner.HyperModel):\n"
+        "    def build(self, hp):\n"
+        "        return keras.Sequential([\n"
+        "            keras.layers.Rescaling(1 / 255), keras.layers.Flatten(),\n"
+        "            keras.layers.Dense(hp.Choice('width', [2, 4])), keras.layers.Dense(10)])\n"
+    )
+    arguments = ["search", "--build", "mine.py:Mine", "--dataset", "synthetic_gray"]
+    arguments += ["--algorithm", "grid", "--epochs", "1", "--train-size", "100", "--out", "run"]
+    assert cli.main(arguments) == 0
+    found = kd.load_run("run")
+    assert set(found.table.width) == {2, 4}
+    assert found.record.recipe["build"].startswith("mine.py:Mine#")
+    source = (tmp_path / "mine.py").read_text()
+    (tmp_path / "mine.py").write_text(source.replace("[2, 4]", "[2, 8]"))
+    assert cli.main(arguments) == 2
+    assert "build: mine.py:Mine#" in capsys.readouterr().err
