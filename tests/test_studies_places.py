@@ -106,9 +106,10 @@ def test_what_does_not_go_together_is_said(options, arguments, message):
 
 
 def test_without_ray_its_option_says_what_to_install(monkeypatch):
+    plan = make_plan()
     monkeypatch.setattr(choose.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r'pip install "kerasdl\[ray\]"'):
-        choose.check(make_plan(), {"ray": "auto"})
+        choose.check(plan, {"ray": "auto"})
 
 
 def test_a_function_that_other_processes_do_not_find_is_refused(tmp_path):

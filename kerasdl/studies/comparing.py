@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 from kerasdl import recipe
 from kerasdl.datasets.dataset import Dataset
 from kerasdl.studies import minutes
-from kerasdl.studies.folder import RUNS, check_usable, locked, recorded_kernels
+from kerasdl.studies.folder import check_default, check_usable, locked, recorded_kernels
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.options import App
 from kerasdl.studies.places import choose
@@ -78,8 +78,10 @@ def compare(
     if "minutes" in options and workers.size > 1:
         raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
     if workers.is_chief:  # before what takes time
-        named = choose_folder(options["out"], app.name, {}, "") if "out" in options else RUNS
-        check_usable(named)
+        if "out" in options:
+            check_usable(choose_folder(options["out"], app.name, {}, ""))
+        else:
+            check_default(app.name, recipe.to_dict(plan))
     check_there(plan)
     if dataset is None:
         dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))

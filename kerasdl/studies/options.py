@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl import command_line, recipe
+from kerasdl.datasets import catalog
 from kerasdl.models import own, registry
 from kerasdl.record import Reported
 from kerasdl.studies import minutes
@@ -61,6 +62,7 @@ def make_parser(app: App) -> command_line.Parser:
         + " A finished run on your own pictures: predict IMAGE... (predict --help).",
         argument_default=argparse.SUPPRESS,
         words=("predict",),
+        values={"--dataset": catalog.NAMES, "--models": registry.names()},
     )
     parser.add_argument(
         "--preset", choices=sorted(app.presets), default="default", help="where to start from"

@@ -8,14 +8,13 @@ from typing import Any, Literal
 import msgspec
 
 from kerasdl import recipe
+from kerasdl.models import own
 from kerasdl.record import DatasetInfo, Spread
 from kerasdl.record_layout import upgrade
 from kerasdl.studies.folder import is_busy
+from kerasdl.studies.listing import SEARCHES
 
 Kind = Literal["comparison", "experiment", "search"]
-
-SEARCHES = ("mnist_width", "regularization", "transfer_head", "search")
-"""The experiments that are searches."""
 
 
 class ListedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -165,10 +164,10 @@ def _begun(folder: Path) -> ListedRun:
 
 def _names(plan: dict[str, Any]) -> list[str]:
     """Returns what a recipe compares by name; what a study varies else is its own matter."""
-    for key in ("models", "network", "transfer", "activations"):
+    for key in ("models", "build", "network", "transfer", "activations"):
         value = plan.get(key)
         if isinstance(value, str):
-            return [value]
+            return [own.name_of(value) if own.is_reference(value) else value]
         if isinstance(value, list):
             return [str(one) for one in value]
     return []
