@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kerasdl import files, recipe, record
+from kerasdl.models import saved
 from kerasdl.studies.scoring import score
 from kerasdl.studies.transfer.settings import SECOND
 
@@ -122,14 +123,11 @@ class Executor:
         """Scores and saves a trained model."""
         study = self._study
         run = score(study.plan, name, seed, engine, study.splits, study.predictions)
-        # Keras would save the optimizer, too: three times the weights, and rates that only this
-        # package knows. What is saved is an ordinary model.
-        engine.model.compiled, engine.model.optimizer = False, None
         models = study.folder / "models"
         for left in models.glob(f".{name}-seed{seed}.*"):  # a write that was killed
             left.unlink(missing_ok=True)
         with files.atomic_path(models / f"{name}-seed{seed}.keras") as path:
-            engine.model.save(path)
+            saved.save(engine.model, path, study.dataset.class_names)
         self.tell(run, place)
         return run
 

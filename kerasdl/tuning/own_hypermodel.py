@@ -7,7 +7,6 @@ import keras
 import keras_tuner
 
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.models import labels
 from kerasdl.models.adopted import adopt, rescales
 from kerasdl.studies.experiment import Context
 from kerasdl.training.compiling import compile_model
@@ -51,7 +50,7 @@ class OwnModel(Searched):
             place = self.name.partition("#")[0]
             model = own_space.build(self._space_of_user, hp, shape, classes)
             found = adopt(model, shape, classes, place)
-            model = labels.with_class_names(found.model, self._dataset.class_names)
+            model = found.model
             brought: dict[str, Any] = {}
             if found.optimizer is not None:
                 brought = {"optimizer": found.optimizer, "smoothing": found.smoothing}
