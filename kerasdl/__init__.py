@@ -14,19 +14,53 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from kerasdl.face.compare import compare
+    from kerasdl.face.functions import evaluate, export, predict
     from kerasdl.face.load import load
-    from kerasdl.face.results import Comparison, load_run
+    from kerasdl.face.look import Look, look
+    from kerasdl.face.results import Comparison, SearchResult, StudyResult, load_run
+    from kerasdl.face.run_list import Runs, runs
+    from kerasdl.face.search import search
+    from kerasdl.face.study import study
     from kerasdl.face.trained import Trained
 
 __version__ = "0.1.0"
 
-__all__ = ["Comparison", "Trained", "__version__", "compare", "load", "load_run"]
+__all__ = [
+    "Comparison",
+    "Look",
+    "Runs",
+    "SearchResult",
+    "StudyResult",
+    "Trained",
+    "__version__",
+    "compare",
+    "evaluate",
+    "export",
+    "load",
+    "load_run",
+    "look",
+    "predict",
+    "runs",
+    "search",
+    "study",
+]
 
 _PLACES = {
     "compare": "kerasdl.face.compare",
     "load": "kerasdl.face.load",
     "load_run": "kerasdl.face.results",
+    "look": "kerasdl.face.look",
+    "Look": "kerasdl.face.look",
+    "runs": "kerasdl.face.run_list",
+    "predict": "kerasdl.face.functions",
+    "evaluate": "kerasdl.face.functions",
+    "export": "kerasdl.face.functions",
+    "search": "kerasdl.face.search",
+    "study": "kerasdl.face.study",
+    "Runs": "kerasdl.face.run_list",
     "Comparison": "kerasdl.face.results",
+    "SearchResult": "kerasdl.face.results",
+    "StudyResult": "kerasdl.face.results",
     "Trained": "kerasdl.face.trained",
 }
 

@@ -6,9 +6,10 @@ streams, a reader that goes away and Ctrl-C are handled there, once.
 
 import argparse
 import functools
+import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, ParamSpec
 
 from kerasdl import __version__, streams, suggest
@@ -29,6 +30,9 @@ _OTHER_WORDS = {
 }
 """What other programs call an option, which is not near our name for it."""
 
+_LISTING = ("list", "ls", "show")
+"""Words for what a command does that lists."""
+
 P = ParamSpec("P")
 
 
@@ -40,6 +44,7 @@ class Parser(argparse.ArgumentParser):
             their names alone.
         versioned: Whether `--version` is that of kerasdl; False where the command has its own.
         words: Words that may stand in the place of options, for suggestions.
+        values: Values by the option that takes them, for suggestions where one stands alone.
         **options: As for `argparse.ArgumentParser`.
     """
 
@@ -49,10 +54,11 @@ class Parser(argparse.ArgumentParser):
         lists: bool = False,
         versioned: bool = True,
         words: Sequence[str] = (),
+        values: Mapping[str, Sequence[str]] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**{"allow_abbrev": False, **options})
-        self._words = words
+        self._words, self._values, self._lists = words, values or {}, lists
         if not options.get("add_help", True):
             return
         quiet = "print the names alone, one a line" if lists else "print errors only"
@@ -69,14 +75,16 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse's; an option that does not exist is the first error that is named."""
         arguments = list(sys.argv[1:] if args is None else args)
-        if self._subparsers is None:
+        end = arguments.index("--") if "--" in arguments else len(arguments)
+        if self._subparsers is not None:
+            # What follows a command is the command's.
+            end = next((i for i, one in enumerate(arguments) if not one.startswith("-")), end)
+        for argument in arguments[:end]:
             # Before what follows from it, e.g. that another option is missing.
-            end = arguments.index("--") if "--" in arguments else len(arguments)
-            for argument in arguments[:end]:
-                name = argument.partition("=")[0]
-                long = name.startswith("--") and " " not in name
-                if long and name not in self._option_string_actions:
-                    self._unknown(name)
+            name = argument.partition("=")[0]
+            long = name.startswith("--") and " " not in name
+            if long and name not in self._option_string_actions:
+                self._unknown(name)
         found, rest = self.parse_known_args(arguments, namespace)
         if rest:
             self._unknown(rest[0].partition("=")[0])
@@ -90,12 +98,26 @@ class Parser(argparse.ArgumentParser):
             for name in parser._option_string_actions
             if name.startswith("--")
         ]
+        if received in options and received not in self._option_string_actions:
+            self.error(f"the option {received!r} goes after a command")
         near = _OTHER_WORDS.get(received)
         if near not in options:
             near = suggest.nearest(received, [*self._words, *options])
         kind = "option" if received.startswith("-") else "argument"
+        if kind == "argument":
+            near = self._value(received) or near
+            if self._lists and suggest.nearest(received, _LISTING) is not None:
+                self.error(f"unknown argument {received!r}. Without arguments it lists")
         meant = "" if near is None else f" Did you mean {near!r}?"
         self.error(f"unknown {kind} {received!r}.{meant}")
+
+    def _value(self, received: str) -> str | None:
+        """Returns e.g. "--dataset svhn" for a value that stands alone."""
+        for option, names in self._values.items():
+            near = suggest.nearest(received, names, cutoff=0.7)
+            if near is not None:
+                return f"{option} {near}"
+        return None
 
     def _below(self) -> list[argparse.ArgumentParser]:
         """Returns the parsers of its commands, whose unknown options are this parser's to name."""
@@ -198,3 +220,14 @@ def entry(main: Callable[P, int]) -> Callable[P, int]:
             streams.commanding = False
 
     return run
+
+
+def count(text: str) -> int:
+    """Reads a number of 1 or more for argparse.
+
+    Raises:
+        argparse.ArgumentTypeError: If it is none.
+    """
+    if re.fullmatch("[0-9]{1,4}", text) and int(text):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")

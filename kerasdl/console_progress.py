@@ -37,11 +37,11 @@ class CountProgress:
         now = time.monotonic()
         if self._console is None or now - self._started < QUIET_SECONDS:
             return
-        from kerasdl.terminal import Bar, Part, line_seconds
+        from kerasdl.terminal import Bar, Part, has_bars, line_seconds
 
         state = f"{done:,} of {self._count:,} {self._unit}"
         left = (now - self._started) * (self._count / done - 1) if done else None
-        if self._console.is_terminal:
+        if has_bars(self._console):
             if self._bar is None:
                 self._bar = Bar(self._console, self._title, self._count)
             parts = [Part(state, f"{done / self._count:.0%}", 0)]

@@ -25,6 +25,9 @@ class Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
+_LONGEST_METAVAR = 50
+"""Characters; longer lists of values stand in an option's help."""
+
 
 def from_dict(data: Mapping[str, Any], struct: type[StructT], *, where: str) -> StructT:
     """Makes a struct from plain data, strictly.
@@ -82,7 +85,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     Returns:
         Lines such as "training.lenet5.epochs: 10 -> 20", in the order of the keys.
     """
-    left, right = dict(_leaves(old)), dict(_leaves(new))
+    left, right = dict(leaves(old)), dict(leaves(new))
     return [
         f"{key}: {left.get(key, '(none)')} -> {right.get(key, '(none)')}"
         for key in dict.fromkeys([*left, *right])
@@ -155,7 +158,7 @@ def add_options(
             default=argparse.SUPPRESS,
             metavar=_metavar(field.type),
             type=_converter(field.type),
-            help=help_text.replace("%", "%%"),
+            help=_help(field.type, help_text).replace("%", "%%"),
         )
 
 
@@ -194,15 +197,34 @@ def _description(annotation: Any) -> str | None:
     return None
 
 
-def _metavar(annotation: Any) -> str:
-    info = msgspec.inspect.type_info(annotation)
+def _help(annotation: Any, description: str) -> str:
+    """Returns an option's description, with the values that are too long for its metavar."""
+    choices = _choices(annotation)
+    long = choices is not None and len("|".join(choices)) > _LONGEST_METAVAR
+    return f"{description}: {', '.join(choices)}" if choices and long else description
+
+
+def _kinds(annotation: Any) -> Sequence[Any]:
+    """Returns the types that a value may have."""
+    info: Any = msgspec.inspect.type_info(annotation)
     while isinstance(info, msgspec.inspect.Metadata):
         info = info.type
-    kinds = info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
-    words = [str(v) for k in kinds if isinstance(k, msgspec.inspect.LiteralType) for v in k.values]
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+
+
+def _choices(annotation: Any) -> list[str] | None:
+    for kind in _kinds(annotation):
+        if isinstance(kind, msgspec.inspect.LiteralType):
+            return [str(value) for value in kind.values]
+    return None
+
+
+def _metavar(annotation: Any) -> str:
     names = {"IntType": "N", "FloatType": "X", "BoolType": "true|false", "VarTupleType": "A,B"}
-    plain = [names[type(kind).__name__] for kind in kinds if type(kind).__name__ in names]
-    return "|".join([*plain[:1], *words]) or "TEXT"
+    kinds = [type(kind).__name__ for kind in _kinds(annotation)]
+    plain = [names[kind] for kind in kinds if kind in names][:1]
+    joined = "|".join([*plain, *(_choices(annotation) or ())]) or "TEXT"
+    return joined if len(joined) <= _LONGEST_METAVAR else "NAME"
 
 
 def _explain(message: str, struct: type[msgspec.Struct]) -> str:
@@ -256,11 +278,17 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+def leaves(data: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """Returns the values of nested data with their dotted names, in their order.
+
+    Args:
+        data: As from `to_dict`.
+        prefix: What the names begin with.
+    """
     found: list[tuple[str, Any]] = []
     for key, value in data.items():
         if isinstance(value, Mapping):
-            found += _leaves(value, f"{prefix}{key}.")
+            found += leaves(value, f"{prefix}{key}.")
         else:
             found.append((f"{prefix}{key}", value))
     return found

@@ -1,9 +1,9 @@
 """The record of a run, results.json: everything a report shows, as typed data.
 
-The layout is schema 1. Reading is strict: unknown or missing keys and wrong types are errors.
+The layout is schema 2; files of schema 1 are read as such (`kerasdl.record_layout`). Reading is
+strict: unknown or missing keys and wrong types are errors.
 """
 
-import math
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from kerasdl import files
+from kerasdl.record_layout import SCHEMA, check_finite, plain, upgrade
 from kerasdl.sections import Section, Struct
 
 Accuracy = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
@@ -184,68 +185,56 @@ class Reported(Struct, frozen=True):
     test_accuracy: Accuracy
 
 
-class Record(Struct, frozen=True, kw_only=True):
-    """A run folder's results.json; `sections` are what the app says of the figures.
+class Head(Struct, frozen=True, kw_only=True):
+    """What every results.json begins with, whatever was studied.
 
-    `predicted_seconds` was the forecast, null for short runs; `seconds` of all starts together.
+    Args:
+        app: The module of the command, e.g. "svhn" of `python -m kerasdl.apps.svhn`.
+        study: The app's study, as in `--study`; an app with one study only has its name.
+        command: What made it, as it was typed.
+        created: ISO 8601.
+        status: "running" or "interrupted" where something is left to do.
+        environment: Machine and versions, kerasdl's own among them.
+        dataset: The images; null where there are none.
+        recipe: Everything that decides the numbers.
+        predicted_seconds: The forecast; null for short runs.
+        seconds: Of all starts together.
     """
 
-    schema: Literal[1] = 1
+    schema: Literal[2] = SCHEMA
+    kind: Literal["comparison", "experiment", "search"]
     app: str
+    study: str
     command: str
     created: str
     status: Literal["complete", "interrupted", "running"]
     environment: Environment
-    dataset: DatasetInfo
+    dataset: DatasetInfo | None
     recipe: dict[str, Any]
+    predicted_seconds: float | None = None
+    seconds: float | None = None
+
+
+class Record(Head, frozen=True, kw_only=True):
+    """The results.json of a comparison of networks; `sections` are what the app says of it."""
+
+    kind: Literal["comparison"] = "comparison"
+    study: str = "networks"
+    dataset: DatasetInfo
     runs: list[Run]
     summary: list[Summary]
     comparisons: list[Comparison]
     reported: list[Reported]
     sections: list[Section] = msgspec.field(default_factory=list)
-    predicted_seconds: float | None = None
-    seconds: float | None = None
 
 
-class Findings(Struct, frozen=True, kw_only=True):
-    """The results.json of an experiment that is no comparison of networks.
+class Findings(Head, frozen=True, kw_only=True):
+    """The results.json of an experiment or a search: `sections` hold all results."""
 
-    `dataset` is null where there are no images; `sections` hold all results.
-    """
-
-    schema: Literal[1] = 1
-    kind: Literal["findings"] = "findings"
-    app: str
-    experiment: str
+    kind: Literal["experiment", "search"]
     title: str
-    command: str
-    created: str
-    status: Literal["complete", "interrupted"]
-    environment: Environment
-    dataset: DatasetInfo | None
-    recipe: dict[str, Any]
     seconds: float
     sections: list[Section]
-    predicted_seconds: float | None = None
-
-
-def _plain(value: Any) -> Any:
-    """Turns NumPy's numbers into Python's; duck-typed, so that NumPy is not imported here."""
-    if type(value).__module__.partition(".")[0] == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is not a type of JSON: {value!r}")
-
-
-def _check_finite(value: Any, place: str) -> None:
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError(f"expected a finite number at {place}. Received: {value}")
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_finite(item, f"{place}.{key}")
-    elif isinstance(value, list | tuple):
-        for i, item in enumerate(value):
-            _check_finite(item, f"{place}[{i}]")
 
 
 RecordT = TypeVar("RecordT", Record, Findings)
@@ -263,44 +252,47 @@ def write(record: Record | Findings, path: str | os.PathLike[str]) -> None:
             value is not what the schema says; the message has the place.
     """
     try:
-        plain = msgspec.to_builtins(record, enc_hook=_plain, str_keys=True)
+        content = msgspec.to_builtins(record, enc_hook=plain, str_keys=True)
         # msgspec writes NaN and infinity as null: what cannot be read back must not be written.
-        _check_finite(plain, "record")
+        check_finite(content, "record")
         # Structs are not checked when they are made: an accuracy of 91.2 is found here.
-        msgspec.convert(plain, type=type(record))
-        content = msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
+        msgspec.convert(content, type=type(record))
+        text = msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n"
     except (msgspec.ValidationError, TypeError, UnicodeEncodeError) as error:
-        raise ValueError(f"{path} was not written, the record is not schema 1: {error}") from error
-    files.write_bytes(path, content)
+        raise ValueError(f"{path} was not written, it is not schema {SCHEMA}: {error}") from error
+    files.write_bytes(path, text)
 
 
 def read(path: str | os.PathLike[str]) -> Record:
     """Reads and checks the results.json of a comparison of networks.
 
     Args:
-        path: The file.
-
-    Returns:
-        The record.
+        path: The file; one of schema 1 is read as schema 2.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a record of schema 1; the message has the place.
+        ValueError: If it is not a record; the message has the place.
     """
     return _read(path, Record)
 
 
 def read_findings(path: str | os.PathLike[str]) -> Findings:
-    """Reads and checks the results.json of another experiment; otherwise as `read`."""
+    """Reads and checks the results.json of an experiment or a search; otherwise as `read`."""
     return _read(path, Findings)
 
 
+def read_any(path: str | os.PathLike[str]) -> Record | Findings:
+    """Reads and checks a results.json of any kind; otherwise as `read`."""
+    return _read(path, Findings) if is_findings(path) else _read(path, Record)
+
+
 def is_findings(path: str | os.PathLike[str]) -> bool:
-    """Whether a results.json is of an experiment rather than of a comparison of networks."""
+    """Whether a results.json is of an experiment or a search, not a comparison of networks."""
     try:
-        return msgspec.json.decode(Path(path).read_bytes(), type=_Kind).kind == "findings"
+        kind = msgspec.json.decode(Path(path).read_bytes(), type=_Kind).kind
     except msgspec.DecodeError:
         return False
+    return kind in ("experiment", "search", "findings")
 
 
 class _Kind(msgspec.Struct):
@@ -310,11 +302,19 @@ class _Kind(msgspec.Struct):
 def _read(path: str | os.PathLike[str], struct: type[RecordT]) -> RecordT:
     content = Path(path).read_bytes()
     try:
-        return msgspec.json.decode(content, type=struct)
+        return msgspec.convert(upgrade(msgspec.json.decode(content)), type=struct)
     except msgspec.DecodeError as error:
-        raise ValueError(f"{path} is not a kerasdl results.json (schema 1): {error}") from error
+        raise ValueError(
+            f"{path} is not a kerasdl results.json (schema {SCHEMA}): {error}"
+        ) from error
 
 
 def json_schema() -> dict[str, Any]:
-    """Returns the JSON Schema of results.json, for users' own checks."""
-    return msgspec.json.schema(Record)
+    """Returns the JSON Schema of results.json of every kind: docs/results.schema.json."""
+    (comparison, findings), parts = msgspec.json.schema_components([Record, Findings])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"kerasdl results.json, schema {SCHEMA}",
+        "oneOf": [comparison, findings],
+        "$defs": {name.removeprefix("#/"): part for name, part in parts.items()},
+    }

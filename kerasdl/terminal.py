@@ -4,8 +4,11 @@
 any more, the command ends and says so.
 """
 
+import contextlib
+import html
 import json
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rich.console
@@ -14,11 +17,18 @@ from kerasdl import streams
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 LINE_SECONDS = 20.0
 """Where there is no terminal (a log file), at most one line in so many seconds."""
 
+NOTEBOOK_SECONDS = 0.25
+"""A notebook's bar changes at most once in so many seconds: each change is a message."""
+
 _BAR = 24
+_TABLE = 50
+"""Columns from which on there is room for a table."""
+
 _ROOM = 140
 """Columns from which on there is room for a title, a bar and all figures."""
 
@@ -34,6 +44,19 @@ class Console(rich.console.Console):
     def __init__(self, *, quiet: bool = False, **options: Any) -> None:
         super().__init__(quiet=quiet or streams.level == streams.QUIET, **options)
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich's; where there is no room for a table, its cells come one below the other."""
+        from rich.table import Table
+
+        (table,) = objects if len(objects) == 1 else (None,)
+        if isinstance(table, Table) and self.width < _TABLE:
+            if table.title:
+                super().print(table.title, highlight=False)
+            for line in _lines(table):
+                super().print(line, highlight=False, overflow="fold")
+        else:
+            super().print(*objects, **options)
+
     def on_broken_pipe(self) -> None:
         """Ends the command; without a reader of standard error it goes on.
 
@@ -46,6 +69,23 @@ class Console(rich.console.Console):
         if not streams.commanding:
             raise BrokenPipeError("standard output has no reader any more")
         streams.end_without_reader()
+
+
+def _lines(table: "Table") -> "Iterator[Text]":
+    """Yields the cells of a table as lines: the first of each row, then "heading: value"."""
+    from rich.text import Text
+
+    def text(cell: Any) -> Text:
+        return cell if isinstance(cell, Text) else Text.from_markup(str(cell))
+
+    columns = [list(column.cells) for column in table.columns]
+    headings = [str(column.header) for column in table.columns]
+    for row in zip(*columns, strict=True):
+        for place, (heading, cell) in enumerate(zip(headings, row, strict=True)):
+            if not place:
+                yield Text.assemble((text(cell).plain, "bold"))
+            elif text(cell).plain:
+                yield Text.assemble(f"  {heading}: ", text(cell))
 
 
 def line_seconds() -> float:
@@ -114,13 +154,38 @@ def fit(parts: Sequence[Part], width: int) -> str:
     return ""
 
 
+def has_bars(console: rich.console.Console) -> bool:
+    """Returns whether a console shows a `Bar`: a terminal or a notebook, no log file."""
+    return console.is_terminal or console.is_jupyter
+
+
+@contextlib.contextmanager
+def working(console: rich.console.Console, text: str) -> Iterator[None]:
+    """Shows inside the block that something is going on, where there is a terminal or a notebook.
+
+    Args:
+        console: Where to show it.
+        text: What is going on.
+    """
+    if not console.is_jupyter:
+        with console.status(text):
+            yield
+        return
+    line = _NotebookLine(quiet=console.quiet)
+    try:
+        line.show(f"{text} ...")
+        yield
+    finally:
+        line.close()
+
+
 class Bar:
-    """A line of progress on a terminal that goes away when it is done.
+    """A line of progress on a terminal or in a notebook that goes away when it is done.
 
     On a wide terminal it has a title, a bar and figures; the narrower, the fewer of them.
 
     Args:
-        console: A terminal's.
+        console: That of a terminal or of a notebook.
         title: What is going on.
         total: How much there is to do.
         done: How much was done before.
@@ -129,13 +194,20 @@ class Bar:
     def __init__(
         self, console: rich.console.Console, title: str, total: int, done: int = 0
     ) -> None:
+        self._console, self._title, self._total = console, title, total
+        self._progress: Any = None
+        self._notebook: _NotebookLine | None = None
+        if console.is_jupyter:
+            self._wide = False
+            self._notebook = _NotebookLine(quiet=console.quiet)
+            self.show(done)
+            return
         from rich.progress import BarColumn, Progress, TextColumn
 
-        self._console, self._title = console, title
         self._wide = console.width >= _ROOM
         columns: list[Any] = [BarColumn(bar_width=_BAR)] if self._wide else []
         columns.append(TextColumn("{task.fields[line]}", markup=False))
-        self._progress: Progress | None = Progress(*columns, console=console, transient=True)
+        self._progress = Progress(*columns, console=console, transient=True)
         self._task = self._progress.add_task("", total=total, completed=done, line="")
         self.show(done)
         try:
@@ -146,19 +218,55 @@ class Bar:
 
     def show(self, done: int, parts: Sequence[Part] = ()) -> None:
         """Shows how much is done, and figures."""
-        if self._progress is None:
+        if self._progress is None and self._notebook is None:
             return
         # Asked each time: a terminal changes its size.
         width = self._console.width - (_BAR + 2 if self._wide else 1)
         title = Part(self._title, self._title.partition(",")[0], max(
             [part.rank for part in parts], default=-1) + 1)  # fmt: skip
-        self._progress.update(self._task, completed=done, line=fit([title, *parts], width))
+        line = fit([title, *parts], width)
+        if self._notebook is not None:
+            self._notebook.show(line, done, self._total)
+        elif self._progress is not None:
+            self._progress.update(self._task, completed=done, line=line)
 
     def close(self) -> None:
         """Removes the line, also after an interruption."""
+        if self._notebook is not None:
+            self._notebook.close()
+            self._notebook = None
         if self._progress is not None:
             try:
                 self._progress.stop()
             except IndexError:  # Rich's, when it was interrupted while it started
                 self._console.show_cursor(True)
             self._progress = None
+
+
+class _NotebookLine:
+    """A line of text, with or without a bar, in the output of a notebook's cell.
+
+    IPython's own display, changed in place: rich's needs ipywidgets, which is not everywhere.
+
+    Args:
+        quiet: Whether nothing is shown.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        from IPython.display import HTML, display
+
+        self._html, self._shown = HTML, -NOTEBOOK_SECONDS
+        self._handle = None if quiet else display(HTML(""), display_id=True)
+
+    def show(self, line: str, done: int = 0, total: int = 0) -> None:
+        """Shows a line, and how much of a total is done; a few times a second at the most."""
+        now = time.monotonic()
+        if self._handle is not None and now - self._shown >= NOTEBOOK_SECONDS:
+            self._shown = now
+            bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""
+            self._handle.update(self._html(f"{bar}<code>{html.escape(line)}</code>"))
+
+    def close(self) -> None:
+        """Removes it."""
+        if self._handle is not None:
+            self._handle.update(self._html(""))

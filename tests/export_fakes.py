@@ -100,8 +100,9 @@ def write_search(folder, images, model=None):
         model.save(folder / "models" / "winner.keras")
     record.write(
         record.Findings(
+            kind="search",
             app="mnist_width",
-            experiment="mnist_width",
+            study="mnist_width",
             title="The width",
             command="python -m kerasdl.tuning.mnist_width",
             created="2026-11-20T20:02:41Z",

@@ -1,7 +1,6 @@
 """`python -m kerasdl reproduce` as its user types it, on tiny data."""
 
 import importlib
-import shlex
 import shutil
 from pathlib import Path
 
@@ -12,8 +11,9 @@ from PIL import Image
 
 from kerasdl import cli, recipe, record
 from kerasdl.apps import reproduce, svhn
+from kerasdl.evaluation.agreement_tables import compare
 from kerasdl.evaluation.reproduction import Reproduction
-from kerasdl.studies import experiment_command
+from kerasdl.studies import experiment_command, reproduce_study
 
 
 def run(app, *arguments):
@@ -178,9 +178,9 @@ def test_ctrl_c_in_a_first_look_leaves_nothing(finished, tmp_path, monkeypatch, 
 
 def test_without_a_name_each_repetition_has_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert str(reproduce._out(None, "svhn", quick=False)) == "runs/reproduce-svhn"
+    assert str(reproduce._out(None, "svhn", False, tmp_path)) == "runs/reproduce-svhn"
     (tmp_path / "runs" / "reproduce-svhn").mkdir(parents=True)
-    assert str(reproduce._out(None, "svhn", quick=True)) == "runs/reproduce-svhn-2"
+    assert str(reproduce._out(None, "svhn", True, tmp_path)) == "runs/reproduce-svhn-2"
 
 
 def test_it_wants_a_record(tmp_path, capsys):
@@ -238,9 +238,11 @@ def test_a_record_of_several_workers_is_reproduced_in_one_process(
 
 def test_a_first_look_never_writes_into_another_folder(finished, tmp_path, capsys):
     (tmp_path / "mine.txt").write_text("")
-    for folder in (tmp_path, finished):
+    for folder, message in (tmp_path, "new or empty folder"), (finished, "another folder than"):
         assert run(reproduce, finished, "--quick", "--out", folder) == 2
-        assert "new or empty folder" in capsys.readouterr().err
+        assert message in capsys.readouterr().err
+    assert run(reproduce, finished, "--out", finished) == 2
+    assert "another folder than the record's" in capsys.readouterr().err
 
 
 def test_help_and_errors_import_no_keras(run_python, tmp_path):
@@ -286,35 +288,33 @@ STUDIES = [
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_a_committed_experiment_is_answered_with_a_command_that_repeats_it(
-    name, capsys, monkeypatch
-):
+def test_the_committed_experiments_and_searches_can_be_reproduced(name, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert run(reproduce, name) == 2
-    python, _, module, *arguments = shlex.split(capsys.readouterr().err.rpartition(": ")[2])
-    assert python == "python"
-    command = importlib.import_module(module)
-    app = module.rpartition(".")[2]
+    task = reproduce_study.prepare(Path(name), Path(name) / "results.json")
+    command = importlib.import_module(task.main.__module__)
     experiment = getattr(command, "EXPERIMENT", None)
     if experiment is None:
-        (experiment,) = (one for one in command.APP.experiments if one.name == arguments[1])
-    options = vars(experiment_command.make_parser(app, experiment).parse_args(arguments))
-    plan = experiment_command.make_recipe(app, experiment, options)
-    old = record.read_findings(ROOT / name / "results.json").recipe
-    now = {"app": app, "experiment": experiment.name, **recipe.to_dict(plan)}
-    assert all("(none) -> " in line for line in recipe.differences(old, now))
+        (experiment,) = (one for one in command.APP.experiments if one.name == task.arguments[1])
+    parser = experiment_command.make_parser(task.old.app, experiment)
+    options = vars(parser.parse_args([*task.arguments, "--out", "x", "--data", "y"]))
+    plan = experiment_command.make_recipe(task.old.app, experiment, options)
+    now = {"app": task.old.app, "experiment": experiment.name, **recipe.to_dict(plan)}
+    assert recipe.differences(task.old.recipe, now) == task.gained
+    found = compare(task.old.sections, task.old.sections, reproduce_study._seeds(task.old.recipe))
+    assert (found.judged, found.differing) == ([], [])
+    assert found.equal > 0
 
 
 def test_a_study_that_this_version_does_not_have_is_answered_with_what_it_was(tmp_path, capsys):
     old = record.read_findings(ROOT / "tuning" / "mnist_width" / "results.json")
-    gone = msgspec.structs.replace(old, app="gone", experiment="gone", command="python gone.py")
+    gone = msgspec.structs.replace(old, app="gone", study="gone", command="python gone.py")
     record.write(gone, tmp_path / "results.json")
     assert run(reproduce, tmp_path) == 2
     said = capsys.readouterr().err
     assert "Received: 'gone', whose command was: python gone.py" in said
 
 
-def test_an_experiments_record_is_answered_with_its_command(tmp_path, capsys):
-    (tmp_path / "results.json").write_text('{"kind": "findings"}')
+def test_a_damaged_record_is_said(tmp_path, capsys):
+    (tmp_path / "results.json").write_text('{"kind": "experiment"}')
     assert run(reproduce, tmp_path) == 2
     assert "not a kerasdl results.json" in capsys.readouterr().err

@@ -76,13 +76,14 @@ def test_a_run_leaves_everything_a_report_needs(finished):
 def test_it_learns_the_persons_own_classes_and_keeps_their_names(finished):
     import keras
 
-    from kerasdl.models.labels import class_names
+    from kerasdl.models.saved import class_names
 
     out, _ = finished
     result = record.read(out / "results.json")
     assert max(s.test_accuracy.mean for s in result.summary) > 0.8
-    model = keras.saving.load_model(out / "models" / "smallnet-seed0.keras")
-    assert list(class_names(model)) == result.dataset.class_names
+    path = out / "models" / "smallnet-seed0.keras"
+    assert list(class_names(path)) == result.dataset.class_names
+    model = keras.saving.load_model(path)
     assert model.input_shape[1:] == tuple(result.dataset.image_shape)
 
 

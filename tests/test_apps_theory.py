@@ -37,7 +37,7 @@ def test_a_run_measures_everything_and_goes_on_where_it_was(images, tmp_path, ca
     arguments = [*SMALL, *images, "--out", str(out)]
     assert theory.main(arguments) == 0
     found = record.read_findings(out / "results.json")
-    assert found.app == found.experiment == "theory"
+    assert found.app == found.study == "theory"
     assert [len(section.claims) for section in found.sections] == [4, 6, 2, 3]
     verdicts = {c.claim: c.verdict for section in found.sections for c in section.claims}
     assert verdicts["MSE is convex for deep linear networks."] == "wrong"

@@ -8,8 +8,7 @@ import subprocess
 import pytest
 
 from kerasdl import cli, completion, streams
-from kerasdl.apps import study
-from kerasdl.studies.run_list import SEARCHES
+from kerasdl.studies.listing import SEARCHES, STUDIES
 
 
 @pytest.fixture(autouse=True)
@@ -183,10 +182,10 @@ def test_the_list_of_studies_is_that_of_the_apps():
         for experiment in importlib.import_module(f"kerasdl.apps.{app}").APP.experiments:
             found.setdefault(experiment.name, set()).add(app)
     found["theory"] = {"theory"}
-    assert set(study.STUDIES) == set(found)
-    assert all(app in found[name] for name, (app, _) in study.STUDIES.items())
-    assert set(study.SEARCHES) == set(SEARCHES)
-    assert set(SEARCHES) <= set(cli.COMMANDS)
+    assert set(STUDIES) == set(found)
+    assert all(app in found[name] for name, (app, _) in STUDIES.items())
+    for name in SEARCHES:
+        assert importlib.import_module(f"kerasdl.tuning.{name}").EXPERIMENT.name == name
 
 
 def test_a_study_is_run_by_its_name(monkeypatch, capsys):
@@ -197,6 +196,26 @@ def test_a_study_is_run_by_its_name(monkeypatch, capsys):
     assert cli.main(["study", "theory", "--seeds", "2"]) == 0
     assert seen == [["--study", "depth", "--preset", "full", "--json"], ["--seeds", "2"]]
     assert "Did you mean 'depth'?" in refused(capsys, "study", "dept")
+
+
+def test_a_search_is_run_by_its_name_or_by_what_is_searched(monkeypatch, capsys):
+    seen = []
+    for name in SEARCHES:
+        monkeypatch.setattr(
+            f"kerasdl.tuning.{name}.main", lambda argv, name=name: seen.append((name, argv)) or 0
+        )
+    assert cli.main(["search", "mnist_width", "--preset", "full"]) == 0
+    assert cli.main(["search", "--build", "mine.py:build", "--dataset", "photos"]) == 0
+    assert cli.main(["search", "--app", "svhn", "--space", "space.toml"]) == 0
+    assert seen == [
+        ("mnist_width", ["--preset", "full"]),
+        ("own_model", ["--build", "mine.py:build", "--dataset", "photos"]),
+        ("search", ["--app", "svhn", "--space", "space.toml"]),
+    ]
+    assert cli.main(["search", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert {row["name"] for row in listed} == set(SEARCHES)
+    assert "Did you mean 'mnist_width'?" in refused(capsys, "search", "mnist_widht")
 
 
 def test_predict_asks_for_a_run(capsys, tmp_path):

@@ -4,11 +4,12 @@ import errno
 import io
 import os
 import sys
+import types
 
 import pytest
 from rich.table import Table
 
-from kerasdl import command_line, streams, suggest, terminal
+from kerasdl import cli, command_line, streams, suggest, terminal
 from kerasdl.command_line import Parser
 from kerasdl.terminal import Bar, Console, Part, fit
 
@@ -306,3 +307,87 @@ def test_results_show_their_figures_at_every_width(width):
     for row in result.summary:
         assert percent(row.test_accuracy.mean) in said
     assert "…" not in said
+
+
+@pytest.mark.parametrize("width", [10, 20, 40])
+def test_a_narrow_console_shows_the_cells_of_a_table_below_each_other(width):
+    table = Table(title="Runs")
+    for heading in ("Run", "Score", "Best"):
+        table.add_column(heading)
+    table.add_row("runs/a", "93.06 %", "smallnet")
+    table.add_row("runs/b", "", "runs/b")
+    file = io.StringIO()
+    Console(file=file, width=width).print(table)
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    said = " ".join(" ".join(lines).split())
+    assert said == "Runs runs/a Score: 93.06 % Best: smallnet runs/b Best: runs/b"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["cache", "lst"], "Without arguments it lists"),
+        (["models", "list"], "Without arguments it lists"),
+        (["datasets", "--jsn"], "Did you mean '--json'?"),
+        (["datasets", "--json"], "goes after a command"),
+        (["compare", "svnh"], "Did you mean '--dataset svhn'?"),
+        (["svhn", "lenet"], "Did you mean '--models lenet5'?"),
+        (["study", "depth", "cifar"], "Did you mean '--dataset cifar10'?"),
+        (["search", "mnist_width", "--trails", "3"], "Did you mean '--trials'?"),
+    ],
+    ids=" ".join,
+)
+def test_a_value_without_its_option_and_an_option_before_its_command(capsys, arguments, line):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(cli.COMMANDS))
+def test_help_fits_80_columns(command, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main([command, "--help"])
+    assert stopped.value.code == 0
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+class Display:
+    """IPython's display module, for a console that believes to be in a notebook."""
+
+    def __init__(self):
+        self.shown = []
+
+    def HTML(self, text):
+        return text
+
+    def display(self, text, display_id):
+        assert display_id
+        self.shown.append(text)
+        return self
+
+    def update(self, text):
+        self.shown.append(text)
+
+
+def test_a_notebook_gets_a_bar_that_is_changed_in_place(monkeypatch):
+    display = Display()
+    monkeypatch.setitem(sys.modules, "IPython", types.ModuleType("IPython"))
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    monkeypatch.setattr(terminal, "NOTEBOOK_SECONDS", 0.0)
+    console = Console(force_jupyter=True)
+    assert terminal.has_bars(console)
+    bar = Bar(console, "lenet5 <seed 0>", 100)
+    bar.show(40, [Part("loss 0.3", "0.3", 0)])
+    bar.close()
+    bar.show(50)
+    with terminal.working(console, "Measuring"):
+        pass
+    assert '<progress value="40" max="100">' in display.shown[2]
+    assert "lenet5 &lt;seed 0&gt;  loss 0.3" in display.shown[2]
+    assert display.shown[3:] == ["", "", "<code>Measuring ...</code>", ""]
+    quiet = Console(force_jupyter=True, quiet=True)
+    Bar(quiet, "title", 100).show(40)
+    assert len(display.shown) == 7

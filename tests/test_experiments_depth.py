@@ -171,7 +171,7 @@ def test_a_whole_run(tmp_path, monkeypatch, capsys):
     out = tmp_path / "run"
     assert cifar10.main([*SMALL.split(), "--out", str(out)]) == 0, capsys.readouterr().err
     found = record.read_findings(out / "results.json")
-    assert found.experiment == "depth"
+    assert found.study == "depth"
     assert not [claim for section in found.sections for claim in section.claims]
     tables = {table.name: table for section in found.sections for table in section.tables}
     assert set(tables) == {"loss", "accuracy", "gradients", "cures"}

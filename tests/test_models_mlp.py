@@ -3,11 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from patience import assert_equal_but_for_rounding
 
 from kerasdl.models import costs, registry
 from kerasdl.models.flat import Grayscale
-from kerasdl.models.labels import with_class_names
 from kerasdl.models.whitening import adapt
 
 
@@ -24,13 +22,9 @@ def test_parameters_are_those_counted_by_hand():
     assert costs.count_parameters(one).total == 785 * 60 + 61 * 10
 
 
-def test_one_hidden_layer_and_the_small_cnn_are_sequential_also_with_class_names():
+def test_one_hidden_layer_and_the_small_cnn_are_sequential():
     for name in ("mlp1", "cnn"):
-        model = registry.build(name, (28, 28, 1), 3)
-        assert type(model) is keras.Sequential
-        named = with_class_names(model, ("a", "b", "c"))
-        assert type(named) is keras.Sequential
-        assert_equal_but_for_rounding(named(pixels()), model(pixels()))
+        assert type(registry.build(name, (28, 28, 1), 3)) is keras.Sequential
 
 
 def test_settings_reach_the_layers():

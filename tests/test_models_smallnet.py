@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerasdl import models
-from kerasdl.models.labels import class_names, with_class_names
+from kerasdl.models import saved
 from kerasdl.models.smallnet import Dirac
 from kerasdl.models.whitening import PatchWhitening, adapt
 
@@ -73,17 +73,16 @@ def test_the_first_filters_pass_their_channel_through():
 def test_a_saved_smallnet_keeps_kernel_names_and_outputs(smooth_images, tmp_path):
     model = models.build("smallnet", (20, 20, 3), 3)
     adapt(model, smooth_images)
-    model = with_class_names(model, ("a", "<b>", "ੴ"))
-    model.save(tmp_path / "m.keras")
-    again = keras.saving.load_model(tmp_path / "m.keras")
-    assert class_names(again) == ("a", "<b>", "ੴ")
+    saved.save(model, tmp_path / "m.keras", ("a", "<b>", "ੴ"))
+    again = saved.load(tmp_path / "m.keras")
+    assert saved.class_names(tmp_path / "m.keras") == ("a", "<b>", "ੴ")
     np.testing.assert_array_equal(
         *(keras.ops.convert_to_numpy(m(smooth_images[:4])) for m in (model, again))
     )
 
 
-def test_the_number_of_names_is_the_number_of_outputs():
+def test_the_number_of_names_is_the_number_of_outputs(tmp_path):
     model = models.build("lenet5", (28, 28, 1), 3)
-    assert class_names(model) is None
     with pytest.raises(ValueError, match=r"expected 3 class names.*Received: 2"):
-        with_class_names(model, ("a", "b"))
+        saved.save(model, tmp_path / "m.keras", ("a", "b"))
+    assert not (tmp_path / "m.keras").exists()

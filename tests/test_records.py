@@ -1,13 +1,16 @@
 """The committed records are what the code would do, and the READMEs say what the records say."""
 
 import importlib
+import json
 import shlex
 import tomllib
 from pathlib import Path
 
+import jsonschema
+import msgspec
 import pytest
 
-from kerasdl import recipe, record
+from kerasdl import recipe, record, record_layout
 from kerasdl.reporting import sections
 from kerasdl.reporting.tables import brief_table, results_table
 from kerasdl.studies import experiment_command
@@ -34,6 +37,38 @@ def between(text, name):
 
 def test_there_are_records():
     assert {path.name for path in RECORDS} >= {"svhn", "cifar10"}
+
+
+SCHEMA = ROOT / "docs" / "results.schema.json"
+
+
+def test_the_json_schema_is_the_codes():
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == record.json_schema()
+
+
+@pytest.mark.parametrize("folder", FOUND, ids=ids)
+def test_every_record_is_of_the_json_schema(folder):
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    jsonschema.validate(content, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    kind = "search" if ids(folder).startswith("tuning/") else "experiment"
+    assert content["kind"] == ("comparison" if folder in RECORDS else kind)
+    assert record_layout.upgrade(content) is content
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**content, "kind": "findings"}, record.json_schema())
+
+
+@pytest.mark.parametrize("folder", FOUND, ids=ids)
+def test_a_record_of_schema_1_is_read_as_the_same(folder, tmp_path):
+    content = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    kind, study = content.pop("kind"), content.pop("study")
+    more = {} if kind == "comparison" else {"kind": "findings", "experiment": study}
+    (tmp_path / "results.json").write_text(json.dumps({**content, **more, "schema": 1}))
+    before = record.read_any(folder / "results.json")
+    after = record.read_any(tmp_path / "results.json")
+    assert after == before
+    assert (after.kind, after.study) == (kind, study)
+    record.write(after, tmp_path / "results.json")
+    assert msgspec.json.decode((tmp_path / "results.json").read_bytes())["schema"] == 2
 
 
 @pytest.mark.parametrize("folder", RECORDS, ids=ids)
@@ -90,14 +125,14 @@ def test_an_experiments_record_is_what_the_code_would_do(folder):
     room = folder.relative_to(ROOT).parts[0]
     app = importlib.import_module(f"kerasdl.{room}.{result.app}")
     known = [*app.APP.experiments] if hasattr(app, "APP") else [app.EXPERIMENT]
-    (experiment,) = (one for one in known if one.name == result.experiment)
+    (experiment,) = (one for one in known if one.name == result.study)
     words = shlex.split(result.command)
     arguments = words[words.index(f"kerasdl.{room}.{result.app}") + 1 :]
     options = vars(experiment_command.make_parser(result.app, experiment).parse_args(arguments))
     plan = recipe.to_dict(experiment_command.make_recipe(result.app, experiment, options))
     stored = tomllib.loads((folder / "recipe.toml").read_text(encoding="utf-8"))
     assert recipe.differences(result.recipe, stored) == []
-    assert (stored.pop("app"), stored.pop("experiment")) == (result.app, result.experiment)
+    assert (stored.pop("app"), stored.pop("experiment")) == (result.app, result.study)
     complete = recipe.to_dict(recipe.from_dict(stored, experiment.recipe, where="recipe.toml"))
     assert recipe.differences(complete, plan) == []
     assert result.status == "complete"

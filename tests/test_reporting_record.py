@@ -25,7 +25,7 @@ def test_round_trip_and_schema(record: records.Record, tmp_path: Path) -> None:
     assert records.read(path) == record
     content = json.loads(path.read_text())
     jsonschema.validate(content, records.json_schema())
-    assert list(content)[:3] == ["schema", "app", "command"]
+    assert list(content)[:3] == ["schema", "kind", "app"]
     del content["dataset"]["partial"]
     with pytest.raises(jsonschema.ValidationError, match="partial"):
         jsonschema.validate(content, records.json_schema())
@@ -76,7 +76,7 @@ def test_foreign_objects_are_refused(record: records.Record, tmp_path: Path) -> 
     ("change", "message"),
     [
         ({"surprise": 1}, "surprise"),
-        ({"schema": 2}, "schema"),
+        ({"schema": 3}, "schema"),
         ({"status": "fine"}, "status"),
         ({"runs": [{}]}, r"runs\[0\]"),
     ],

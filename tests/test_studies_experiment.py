@@ -1,8 +1,10 @@
 """Experiments: options, parts that survive, folders, and the report they leave."""
 
+import json
 import sys
 from typing import Annotated
 
+import jsonschema
 import numpy as np
 import pytest
 from msgspec import Meta
@@ -91,7 +93,10 @@ def run(*arguments):
 def test_a_run_leaves_record_report_and_tables(tmp_path, capsys):
     assert run("--factor", 2, "--out", tmp_path / "a") == 0
     found = record.read_findings(tmp_path / "a" / "results.json")
-    assert (found.app, found.experiment, found.status) == ("toy", "sums", "complete")
+    assert (found.app, found.study, found.status) == ("toy", "sums", "complete")
+    content = json.loads((tmp_path / "a" / "results.json").read_text())
+    jsonschema.validate(content, record.json_schema())
+    assert (content["schema"], content["kind"]) == (2, "experiment")
     assert found.recipe == {"app": "toy", "experiment": "sums", "numbers": [1, 2, 3], "factor": 2.0}
     assert found.sections[0].claims[0].measured == "12"
     readme = (tmp_path / "a" / "README.md").read_text()
@@ -186,3 +191,14 @@ def test_a_part_belongs_to_everything_that_decides_it(tmp_path):
     assert one("a", lambda: 2) == 1
     assert other("a", lambda: 2) == 2
     assert one("b", lambda: float("nan")) is None
+
+
+def test_the_folder_of_the_files_leaves_the_recipes_data_as_they_are(tmp_path):
+    from kerasdl.experiments.depth.study import EXPERIMENT
+
+    (tmp_path / "r.toml").write_text("[data]\ntrain_size = 77\nvalidation_fraction = 0.3\n")
+    parser = experiment_command.make_parser("cifar10", EXPERIMENT)
+    named = ["--recipe", str(tmp_path / "r.toml"), "--data", str(tmp_path)]
+    options = vars(parser.parse_args([*named, "--validation-fraction", "0.2"]))
+    data = experiment_command.make_recipe("cifar10", EXPERIMENT, options).data
+    assert (data.train_size, data.validation_fraction) == (77, 0.2)

@@ -8,7 +8,10 @@ import pytest
 
 from kerasdl import files, recipe, record
 from kerasdl.apps import svhn, theory
+from kerasdl.reporting.render import toml
+from kerasdl.studies import experiment_command
 from kerasdl.studies.folder import check_usable, choose, locked
+from kerasdl.studies.options import make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.tuning import mnist_width
 
@@ -106,3 +109,27 @@ def test_a_folder_is_looked_at_before_the_data(tmp_path, monkeypatch, capsys, co
     with locked(out):
         assert command.main(["--out", str(out)]) == 2
     assert "another process works in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [svhn, mnist_width], ids=lambda one: one.__name__)
+def test_the_same_run_in_a_default_folder_is_found_before_the_data(
+    tmp_path, monkeypatch, capsys, command
+):
+    def load(*arguments):
+        pytest.fail("the data were loaded")
+
+    monkeypatch.setattr("kerasdl.studies.data.load_whole", load)
+    monkeypatch.chdir(tmp_path)
+    name = command.__name__.rpartition(".")[2]
+    with locked(tmp_path / "runs" / name):
+        if command is svhn:
+            plan = recipe.to_dict(make_recipe(svhn.APP, {"preset": "default"}))
+        else:
+            made = experiment_command.make_recipe(name, command.EXPERIMENT, {"preset": "default"})
+            plan = {"app": name, "experiment": name, **recipe.to_dict(made)}
+        (tmp_path / "runs" / name / "recipe.toml").write_text(toml(plan))
+        assert command.main([]) == 2
+        assert f"another process works in runs/{name}" in capsys.readouterr().err
+        # Another run goes to another folder.
+        (tmp_path / "runs" / name / "recipe.toml").write_text(toml({**plan, "seed": 7}))
+        assert choose(None, name, plan, "") == Path("runs") / f"{name}-2"

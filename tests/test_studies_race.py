@@ -1,12 +1,14 @@
 """`--seeds auto`: further seeds go to the models that are still tied with the best."""
 
+import msgspec
 import numpy as np
 import pytest
 from datasets_fakes import write_bands
 from test_studies_stacking import SHORT, images, make_plan, make_study  # noqa: F401
 
 from kerasdl import record
-from kerasdl.apps import gurmukhi
+from kerasdl.apps import gurmukhi, reproduce
+from kerasdl.evaluation.reproduction import Reproduction
 from kerasdl.studies import stacking
 from kerasdl.studies.minutes import Limit
 
@@ -145,3 +147,57 @@ def test_a_command_races_and_says_so(tmp_path, capsys):
     assert gurmukhi.main(arguments) == 0
     assert "kept" in capsys.readouterr().out
     assert stacking.Group(("a",), 0).name == "a-seed0"
+
+
+@pytest.fixture(scope="module")
+def raced(tmp_path_factory):
+    """The folder of a race on a person's own images, and the arguments with them."""
+    root = tmp_path_factory.mktemp("digits")
+    write_bands(root, {"train": 40, "test": 10}, 12)
+    out = tmp_path_factory.mktemp("race") / "run"
+    data = ["--dataset", str(root), "--validation-fraction", "0.3"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("kerasdl.reporting.report.illustrate", lambda *arguments: [])
+        race = ["--models", "baseline,l1,dropout", "--seeds", "auto", "--max-seeds", "4"]
+        assert gurmukhi.main([*SHORT, *LEARNING, *CHANCE, *race, *data, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.mark.usefixtures("without_figures")
+@pytest.mark.parametrize(
+    ("arguments", "seeds", "kind"),
+    [
+        ([], None, "whole"),
+        (["--seeds", "2"], [0, 1], "part"),
+        (["--quick"], [0], "quick"),
+        (["--quick", "--seeds", "2"], [0, 1], "quick"),
+    ],
+)
+def test_a_race_is_reproduced_as_one_or_with_a_number_of_seeds(
+    raced, tmp_path, arguments, seeds, kind, monkeypatch
+):
+    old = record.read(raced / "results.json")
+    assert old.recipe["seeds"] == "auto"
+    assert all(run.stacked for run in old.runs)
+    fitted = []
+    fit = stacking.Stack.fit
+
+    def counted(self, group, *parts):
+        fitted.append(group.models)
+        return fit(self, group, *parts)
+
+    monkeypatch.setattr(stacking.Stack, "fit", counted)
+    out = tmp_path / "again"
+    assert reproduce.main([str(raced), *arguments, "--out", str(out)]) == 0
+    assert fitted[0] == ("baseline", "l1", "dropout")
+    found = msgspec.json.decode((out / "reproduction.json").read_bytes(), type=Reproduction)
+    assert (found.kind, found.verdict) == (kind, "reproduced")
+    for one in found.models:
+        recorded = [run.seed for run in old.runs if run.model == one.model]
+        assert one.seeds == one.bit_identical == (seeds or recorded)
+        assert (one.epochs, one.of_epochs) == ((2 if kind == "quick" else 12), 12)
+
+
+def test_a_race_has_no_more_seeds_than_it_took(raced, tmp_path, capsys):
+    assert reproduce.main([str(raced), "--seeds", "5", "--out", str(tmp_path / "again")]) == 2
+    assert "the record has seeds: " in capsys.readouterr().err

@@ -271,7 +271,7 @@ def test_an_app_runs_on_jax_without_tensorflow(run_python, without_module, tmp_p
     pytest.importorskip("jax")
     from kerasdl.datasets.load import load
     from kerasdl.evaluation.predictions import Predictions
-    from kerasdl.models.labels import class_names
+    from kerasdl.models.saved import class_names
 
     out, images = tmp_path / "run", tmp_path / "images"
     write_bands(images, {"train": 40, "test": 10}, 32)
@@ -289,8 +289,9 @@ def test_an_app_runs_on_jax_without_tensorflow(run_python, without_module, tmp_p
     assert f"| JAX | {result.environment.jax} |" in (out / "README.md").read_text()
     assert (out / "report.html").exists()
     # The file is Keras's: here, on TensorFlow, it says what it said there.
-    model = keras.saving.load_model(out / "models" / "lenet5-seed0.keras")
-    assert list(class_names(model)) == result.dataset.class_names
+    path = out / "models" / "lenet5-seed0.keras"
+    model = keras.saving.load_model(path)
+    assert list(class_names(path)) == result.dataset.class_names
     stored = Predictions.load(out / "predictions.npz").get("lenet5", 0, {})
     scores = keras.ops.log_softmax(model.predict(load(str(images)).test.images, verbose=0))
     np.testing.assert_allclose(scores, stored, atol=1e-4)

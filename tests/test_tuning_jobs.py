@@ -198,7 +198,7 @@ def test_an_address_that_is_taken_is_said(tmp_path, monkeypatch):
 def test_a_member_knows_the_searches_without_keras(run_python):
     program = (
         "import sys\nfrom kerasdl.tuning import member\n"
-        "known = {'mnist_width', 'regularization', 'search', 'transfer_head'}\n"
+        "known = {'mnist_width', 'own_model', 'regularization', 'search', 'transfer_head'}\n"
         "assert set(member.SUBJECTS) == known\n"
         "assert not {'keras', 'keras_tuner', 'tensorflow'} & set(sys.modules)\n"
     )

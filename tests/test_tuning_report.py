@@ -35,8 +35,9 @@ def made(folder, outcomes, objective="val_accuracy", **arguments):
 
 def written(folder, found):
     findings = record.Findings(
+        kind="search",
         app="mnist_width",
-        experiment="mnist_width",
+        study="mnist_width",
         title="Width",
         command="python",
         created="2024-01-01T00:00:00+00:00",

@@ -37,7 +37,7 @@ def run(tmp_path, capsys, monkeypatch):
             arguments = (*arguments, "--space", str(tmp_path / "space.toml"))
         found = []
         stop = lambda app, experiment, plan, *rest: found.append(plan) or 0  # noqa: E731
-        monkeypatch.setattr("kerasdl.studies.experiment_command._run", stop)
+        monkeypatch.setattr("kerasdl.studies.experiment_command.perform", stop)
         try:
             code = search.main(list(arguments))
         except SystemExit as error:

@@ -3,25 +3,25 @@
     python -m kerasdl reproduce apps/svhn                             # all of it
     python -m kerasdl reproduce apps/svhn --models lenet5 --seeds 1   # a part
     python -m kerasdl reproduce apps/svhn --quick                     # a first look
+    python -m kerasdl reproduce tuning/mnist_width                    # an experiment, a search
 
 Exit code 0 when every figure lies where the record lets one expect it, 1 when one does
 not, 2 on an error. A first look stops each training after its first tenth (the learning
 rate still follows the whole schedule) and compares the training history there; it
 leaves no record. The new folder's reproduction.json has the comparison
-(`kerasdl.evaluation.reproduction.Reproduction`).
+(`kerasdl.evaluation.reproduction.Reproduction`). Of an experiment or a search all tables
+are compared (`kerasdl.evaluation.agreement_tables`).
 """
 
 import argparse
 import datetime
 import importlib
 import itertools
-import math
 import os
 import re
-import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +29,11 @@ import msgspec
 
 from kerasdl import command_line, files, recipe, record, suggest
 from kerasdl.evaluation import reproduction
-from kerasdl.evaluation.variants import group
+from kerasdl.studies import first_look, reproduce_study
 from kerasdl.studies.folder import check_usable
 from kerasdl.studies.options import App, make_recipe
 from kerasdl.studies.plan import Recipe
 from kerasdl.training.cluster import find_cluster
-
-QUICK_SHARE = 0.1
-"""The part of each training that a first look runs."""
 
 FILE = "reproduction.json"
 
@@ -68,6 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = make_parser()
     options = parser.parse_args(argv)
     try:
+        folder = Path(options.record)
+        path = folder / "results.json"
+        if path.is_file() and record.is_findings(path):
+            return _repeat(reproduce_study.prepare(folder, path), options)
         return _reproduce(_prepare(options))
     except (ValueError, FileNotFoundError) as error:
         return command_line.fail(parser.prog, error)
@@ -75,6 +76,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command_line.fail(parser.prog, error, 1)
     except KeyboardInterrupt:
         return command_line.fail(parser.prog, "interrupted", command_line.INTERRUPTED)
+
+
+def _repeat(task: reproduce_study.Task, options: Any) -> int:
+    """Runs an experiment or a search again."""
+    for name in ("models", "seeds", "quick"):
+        if getattr(options, name):
+            raise ValueError(
+                f"--{name} is of comparisons of networks. Received: the {task.old.kind} "
+                f"{task.old.study}, which is run again as a whole; drop it"
+            )
+    base = task.old.app if task.old.app == task.old.study else f"{task.old.app}-{task.old.study}"
+    out = _out(options.out, base, quick=False, old=task.folder)
+    return reproduce_study.run(task, out, FILE, options.data)
 
 
 def make_parser() -> command_line.Parser:
@@ -111,12 +125,6 @@ def _prepare(options: Any) -> Task:
         raise FileNotFoundError(
             f"expected a folder with a results.json. Received: {options.record}"
         )
-    if record.is_findings(path):
-        # Its results are tables and verdicts, with spreads of their own.
-        raise ValueError(
-            "reproduce compares networks with a record's. Received an experiment or a search; run "
-            f"it again and compare the reports: {_again(folder, record.read_findings(path))}"
-        )
     old = record.read(path)
     if old.status != "complete" or not old.runs:
         raise ValueError(f"{path} must be of a finished run. Received: status {old.status!r}")
@@ -137,9 +145,11 @@ def _prepare(options: Any) -> Task:
         raise ValueError(f"{file} is not the recipe of {path}: {'; '.join(differences)}")
     if options.models is not None:
         chosen["models"] = _models(options.models, old)
+    # A race is run again as one, unless a number of seeds is asked for.
     seeds = options.seeds or (1 if options.quick else old.recipe["seeds"])
-    if seeds > old.recipe["seeds"]:
-        raise ValueError(f"the record has seeds: {old.recipe['seeds']}. Received: --seeds {seeds}")
+    most = max(Counter(run.model for run in old.runs).values())
+    if seeds != "auto" and seeds > most:
+        raise ValueError(f"the record has seeds: {most}. Received: --seeds {seeds}")
     if whole["strategy"] == "multiworker":
         chosen["strategy"] = "auto"
     plan = make_recipe(app, {**chosen, "seeds": seeds})
@@ -151,6 +161,8 @@ def _prepare(options: Any) -> Task:
             f"Received: one of {len(cluster.addresses)} workers"
         )
     part = {**old.recipe, "models": list(plan.models), "seeds": seeds}
+    if seeds != "auto":
+        part.pop("max_seeds", None)
     part["training"] = {name: old.recipe["training"][name] for name in plan.models}
     for table in ("settings", "networks", "transfer"):
         known = old.recipe.get(table, {})
@@ -162,28 +174,9 @@ def _prepare(options: Any) -> Task:
         main=module.main,
         plan=plan,
         gained=recipe.differences(part, recipe.to_dict(plan)),
-        out=_out(options.out, old.app, options.quick),
+        out=_out(options.out, old.app, options.quick, folder),
         data=options.data,
         quick=options.quick,
-    )
-
-
-def _again(folder: Path, found: record.Findings) -> str:
-    """Returns the command that runs an experiment or a search again.
-
-    Raises:
-        ValueError: If this kerasdl has no such experiment.
-    """
-    known = re.fullmatch(r"[a-z][a-z0-9_]*", found.app)
-    for room in ("apps", "tuning"):
-        if not known or find_spec(f"kerasdl.{room}.{found.app}") is None:
-            continue
-        study = ["--study", found.experiment] if found.experiment != found.app else []
-        module = ["python", "-m", f"kerasdl.{room}.{found.app}"]
-        return shlex.join([*module, *study, "--recipe", str(folder / "recipe.toml")])
-    raise ValueError(
-        f"{folder} must be of an app or a search of this kerasdl. Received: {found.app!r}, whose "
-        f"command was: {found.command}"
     )
 
 
@@ -196,13 +189,15 @@ def _models(text: str, old: record.Record) -> tuple[str, ...]:
     return tuple(name for name in known if name in names)
 
 
-def _out(named: str | None, app: str, quick: bool) -> Path:
+def _out(named: str | None, app: str, quick: bool, old: Path) -> Path:
     """Returns the new run's folder: by default the first of runs/reproduce-<app>, -2, ..."""
     if named is None:
         ends = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
         folders = (Path("runs") / f"reproduce-{app}{end}" for end in ends)
         return next(folder for folder in folders if not folder.exists())
     folder = Path(named)
+    if folder.resolve() == old.resolve():
+        raise ValueError(f"--out must be another folder than the record's. Received: {named}")
     # A whole run may be continued: the study looks at its folder itself.
     if quick and folder.exists() and not (folder.is_dir() and set(os.listdir(folder)) <= {FILE}):
         raise ValueError(f"--quick takes a new or empty folder as --out. Received: {named}")
@@ -223,7 +218,9 @@ def _reproduce(task: Task) -> int:
             f"{dataset.label}, other images; nothing was trained. Name them with --data DIR"
         )
     if task.quick:
-        models, environment = _look(task, dataset)
+        models, environment = first_look.look(
+            task.plan, old, dataset, folder=task.folder, out=task.out, data=task.data
+        )
     else:
         del dataset  # the app loads its own; two would be in memory
         arguments = ["--recipe", str(task.folder / "recipe.toml"), "--out", str(task.out)]
@@ -257,54 +254,6 @@ def _reproduce(task: Task) -> int:
     files.write_bytes(task.out / FILE, content + b"\n")
     show(found, task.out / FILE)
     return 0 if verdict == "reproduced" else 1
-
-
-def _look(task: Task, dataset: Any) -> tuple[list[reproduction.Model], record.Environment]:
-    """Trains the first epochs of each chosen run; writes nothing."""
-    from kerasdl.studies.data import divide
-    from kerasdl.studies.transfer.cached import open_cache
-    from kerasdl.studies.transfer.weights import pin
-    from kerasdl.terminal import Console
-    from kerasdl.training.environment import start_keras
-
-    plan = task.plan
-    splits = divide(dataset, plan.data)
-    # Compared with the record, a training has its kernels.
-    start_keras(recorded=task.old.environment.kernels)
-    console = Console()
-    cache = open_cache(plan, None, console)
-    rows = max(map(len, (splits.train, splits.validation, splits.test)))
-    plan, weights = pin(plan, dataset, task.data, console, cache=cache, rows=rows)
-    from kerasdl.studies.networks import Study
-    from kerasdl.training.ending import StopAfter
-
-    command = shlex.join(["python", "-m", "kerasdl", "reproduce", str(task.folder), "--quick"])
-    study = Study(
-        plan,
-        dataset,
-        splits,
-        task.out,
-        command=command,
-        reported=[],
-        console=console,
-        weights=weights,
-        cache=cache,
-    )
-    console.print(dataset.label, style="bold", highlight=False, markup=False)
-    models = []
-    for name, runs in group(task.old.runs).items():
-        if runs[0].model not in plan.models:
-            continue
-        epochs = min(len(run.history["loss"]) for run in runs)
-        first = max(1, math.ceil(QUICK_SHARE * epochs))
-        histories = {}
-        for seed in range(plan.seed, plan.seed + plan.most_seeds):
-            title = f"{name}, seed {seed} (first {first} of {epochs} epochs)"
-            console.print(title, highlight=False, markup=False)
-            engine = study.fit(runs[0].model, seed, title, [StopAfter(first)])
-            histories[seed] = dict(engine.model.history.history)
-        models.append(reproduction.compare_histories(task.old, name, histories))
-    return models, study.record.environment
 
 
 if __name__ == "__main__":

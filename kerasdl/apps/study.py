@@ -12,24 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from kerasdl import command_line
-
-STUDIES = {
-    "activations": ("cifar10", "activations of a deep perceptron"),
-    "depth": ("cifar10", "how deep a perceptron still learns, and what helps"),
-    "cuts": ("cifar10", "where to cut a pre-trained network (of other apps, too)"),
-    "scratch": ("fashion_mnist", "one perceptron in three implementations"),
-    "strengths": ("gurmukhi", "L1, L2 and dropout at many strengths"),
-    "theory": ("theory", "losses, convexity and convolutions"),
-}
-"""Each study's app, and what it asks."""
-
-SEARCHES = {
-    "search": "fields of an app's recipe",
-    "mnist_width": "the width of a perceptron on MNIST",
-    "regularization": "strengths of L1, L2 and dropout",
-    "transfer_head": "the head on a frozen base",
-}
-"""Each search's command, and what it searches."""
+from kerasdl.studies import listing
 
 
 def make_parser() -> command_line.Parser:
@@ -41,7 +24,7 @@ def make_parser() -> command_line.Parser:
         lists=True,
     )
     parser.add_argument(
-        "name", nargs="?", choices=list(STUDIES), metavar="NAME", help="one of the studies"
+        "name", nargs="?", choices=list(listing.STUDIES), metavar="NAME", help="one of the studies"
     )
     return parser
 
@@ -54,35 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What follows a study's name is the study's.
     options = make_parser().parse_args(arguments[:1] if named else arguments)
     if options.name is None:
-        _list(options.json)
+        listing.show("study", "search", as_json=options.json)
         return 0
-    app = STUDIES[options.name][0]
+    app = listing.STUDIES[options.name][0]
     own = [] if options.name == app else ["--study", options.name]
     module = importlib.import_module(f"kerasdl.apps.{app}")
     return int(module.main([*own, *arguments[1:]]))
-
-
-def _list(as_json: bool) -> None:
-    from rich.table import Table
-
-    from kerasdl.terminal import show_list
-
-    rows = [("study", name, f"study {name}", asks) for name, (_, asks) in STUDIES.items()]
-    rows += [("search", name, name, searched) for name, searched in SEARCHES.items()]
-    data = [
-        {"kind": kind, "name": name, "command": f"kerasdl {command}", "about": about}
-        for kind, name, command, about in rows
-    ]
-
-    def table() -> Table:
-        made = Table()
-        for heading in ("Kind", "Command", "About"):
-            made.add_column(heading)
-        for row in data:
-            made.add_row(row["kind"], row["command"], row["about"])
-        return made
-
-    show_list(table, data=data, names=[row["name"] for row in data], as_json=as_json)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import importlib
 import math
 from typing import Any, Literal
 
@@ -142,6 +143,15 @@ class Dataset:
         if self.partial_test:
             parts.append(f"test partial: {self.partial_test}")
         return ", ".join(parts)
+
+    def look(self, **augmentation: Any) -> Any:
+        """Returns what is in it, what is wrong with it, and samples: see `kerasdl.look`.
+
+        Args:
+            **augmentation: Fields of the training whose augmentation the samples show.
+        """
+        # By its name: the face stands above all rooms.
+        return importlib.import_module("kerasdl.face.look").look(self, **augmentation)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -76,7 +76,7 @@ def read_folder(root: Path, *, seed: int = 0, console: "Console | None" = None) 
         raise FileNotFoundError(f"A folder of images must be at {root}. Received: no such folder.")
     parts = {part: list_classes(path) for part, path in find_parts(root).items()}
     names = tuple(parts.get("train", parts.get("all", {})))
-    _check_classes(root, parts, names)
+    check_classes(root, parts, names)
     name = root.resolve().name
     files = [file for classes in parts.values() for images in classes.values() for file in images]
     notes: list[str] = []
@@ -137,7 +137,14 @@ def target_size(sizes: Counter[Size]) -> Size:
     return side, side
 
 
-def _check_classes(root: Path, parts: dict[str, Classes], names: tuple[str, ...]) -> None:
+def check_classes(root: Path, parts: dict[str, Classes], names: tuple[str, ...]) -> None:
+    """Raises ValueError if a folder has no two classes, or a part has others than train.
+
+    Args:
+        root: The folder, for messages.
+        parts: The classes of each part.
+        names: The names of the classes.
+    """
     if len(names) < 2:
         raise ValueError(
             f"{root} must hold at least two folders with images, one per class, e.g. "

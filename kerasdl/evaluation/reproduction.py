@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from kerasdl.evaluation.agreement import Figure, judge, sampling_error
+from kerasdl.evaluation.agreement_tables import Compared
 from kerasdl.evaluation.significance import spread
 from kerasdl.evaluation.variants import group
 from kerasdl.record import Environment, Record, Run
@@ -89,6 +90,26 @@ class Reproduction(Struct, frozen=True, kw_only=True):
     recipe_changed: list[str]
     left_out: list[str]
     models: list[Model]
+
+
+class StudyReproduction(Struct, frozen=True, kw_only=True):
+    """The content of reproduction.json of an experiment or a search.
+
+    Args:
+        tables: Its tables beside the record's.
+        recipe_changed: As in `Reproduction`, like the rest.
+    """
+
+    schema: Literal[1] = 1
+    kind: Literal["study"] = "study"
+    record: str
+    created: str
+    verdict: Verdict
+    sentence: str
+    environment: Environment
+    changed: list[str]
+    recipe_changed: list[str]
+    tables: Compared
 
 
 def compare_runs(old: Record, new: Sequence[Run]) -> list[Model]:
@@ -182,6 +203,14 @@ def decide(models: Sequence[Model]) -> Verdict:
     if False in inside:
         return "not reproduced"
     return "not confirmed" if None in inside else "reproduced"
+
+
+def decide_tables(found: Compared) -> Verdict:
+    """Returns the verdict on the tables of an experiment or a search."""
+    if any(figure.inside is False for figure in found.judged):
+        return "not reproduced"
+    judged = any(figure.inside for figure in found.judged)
+    return "reproduced" if judged or not found.differing else "not confirmed"
 
 
 def changes(old: Environment, new: Environment) -> list[str]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,13 +75,16 @@ def export(order: Order, console: Any) -> tuple[Path | None, card.Card | None, l
         FileNotFoundError: If the run's data set is not there.
         ValueError: If the data set or the model is not the run's, or cannot be exported.
     """
-    from kerasdl.models import saved
+    from kerasdl.studies import own_classes
     from kerasdl.training.environment import start_keras
 
     source = order.source
     examples = held_out.load(source, order.data_dir, console)
     start_keras()
-    model = _checked(saved.load(source.file), source)
+    model = own_classes.load(
+        source.file, source.result.recipe, source.model, partial(console.print, markup=False)
+    )
+    model = _checked(model, source)
     if order.float32:
         model = precision.as_float32(model)
     found = None

@@ -93,7 +93,7 @@ def _winner(folder: Path, result: record.Findings, model: str | None, seed: int 
     if result.dataset is None or not file.is_file():
         raise ValueError(
             f"expected a comparison of networks, or a search with a winner. Received: {folder}, "
-            f"an experiment ({result.experiment}) without a model"
+            f"an experiment ({result.study}) without a model"
         )
     own = int(result.recipe.get("seed", 0))
     if model not in (None, WINNER) or seed not in (None, own):

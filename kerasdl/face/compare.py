@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from kerasdl.face.load import load
+from kerasdl.face.options import check_options, written
 
 if TYPE_CHECKING:
     from kerasdl.face.results import Comparison
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 Models = str | Callable[..., Any] | Sequence[str | Callable[..., Any]] | Mapping[str, Any]
 
 # What is a command's, or has an argument of its own here.
-_NOT_OPTIONS = ("help", "study", "dataset", "data", "set", "find_lr", "workers", "rank")
+_NOT_OPTIONS = ("study", "dataset", "data", "set", "find_lr", "workers", "rank")
 
 
 def compare(
@@ -78,12 +79,12 @@ def compare(
     from kerasdl.face.results import Comparison
     from kerasdl.studies import folder
     from kerasdl.studies.comparing import compare as run
-    from kerasdl.studies.options import make_recipe
+    from kerasdl.studies.options import make_parser, make_recipe
     from kerasdl.training.workers import ALONE
 
     began = time.monotonic()
-    app = _app_of(data)
-    _check(app, options)
+    app = app_of(data)
+    check_options(options, make_parser(app), app.presets, without=_NOT_OPTIONS)
     if "transfer" in options and models is not None:
         raise ValueError("transfer chooses the models. Received: models, too; give one of them")
     dataset = load(data, data_dir=data_dir)
@@ -103,16 +104,16 @@ def compare(
     if folder.is_finished(place, recipe.to_dict(plan), dataset.sha256):
         return Comparison(place)
     shown = {"seeds": seeds, **({"settings": given["settings"]} if settings else {}), **options}
-    arguments = [repr(named), *([] if models is None else [_shown(models)])]
-    arguments += [f"{name}={value!r}" for name, value in shown.items()]
-    command = f"kerasdl.compare({', '.join(arguments)})"
+    command = written(
+        "compare", [repr(named), *([] if models is None else [_shown(models)])], shown
+    )
     ended = run(app, plan, asked, command, workers=ALONE, dataset=dataset, began=began)
     if ended.status == "interrupted" or ended.folder is None:
         raise KeyboardInterrupt
     return Comparison(ended.folder)
 
 
-def _app_of(data: Any) -> "App":
+def app_of(data: Any) -> "App":
     """Returns the app of a known data set, with what is best for it; else the general one."""
     from kerasdl.datasets import catalog
     from kerasdl.datasets.dataset import Dataset
@@ -150,20 +151,3 @@ def _shown(models: Any) -> str:
     if callable(models):
         return str(models.__name__)
     return repr(models) if isinstance(models, str) else f"[{', '.join(map(_shown, models))}]"
-
-
-def _check(app: "App", options: Mapping[str, Any]) -> None:
-    """Raises ValueError for an option that there is not."""
-    from kerasdl import suggest
-    from kerasdl.command_line import expected
-    from kerasdl.studies.options import make_parser
-
-    known = {action.dest for action in make_parser(app)._actions} - set(_NOT_OPTIONS)
-    for name in options:
-        if name not in known:
-            raise ValueError(
-                f"unknown option.{suggest.hint(name, known)} Received: {name!r}; expected one of "
-                f"{', '.join(sorted(known))}"
-            )
-    if options.get("preset", "default") not in app.presets:
-        raise ValueError(f"preset: {expected(list(app.presets), str(options['preset']))}")

@@ -18,6 +18,7 @@ def load(
     name: str = "arrays",
     data_dir: str | os.PathLike[str] | None = None,
     seed: int = 0,
+    quiet: bool = False,
 ) -> "Dataset":
     """Returns a data set: by name, from a folder of images, or from arrays.
 
@@ -40,6 +41,7 @@ def load(
         name: What arrays are called.
         data_dir: The folder with the known data sets' files; None for KERASDL_DATA or a download.
         seed: Chooses the test images where there is no test part, >= 0.
+        quiet: Whether nothing is said of where the images come from.
 
     Raises:
         FileNotFoundError: If it is not there.
@@ -57,7 +59,7 @@ def load(
         from kerasdl.datasets import load as door
         from kerasdl.terminal import Console
 
-        console = Console()
+        console = Console(quiet=quiet)
         return door.load(
             os.fspath(data),
             data_dir=data_dir,

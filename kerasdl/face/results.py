@@ -1,21 +1,20 @@
-"""What a finished comparison is in a notebook: frames, figures, and the trained models."""
+"""What finished runs are in a notebook: frames, figures, and the trained models."""
 
 import functools
-import html
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kerasdl import record
+from kerasdl.face.finished import FinishedRun, kind_of, read
 from kerasdl.face.trained import Trained
-from kerasdl.studies.folder import results_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class Comparison:
+class Comparison(FinishedRun):
     """A comparison of networks in its run folder. In a notebook it shows as the report's head.
 
     Args:
@@ -27,15 +26,7 @@ class Comparison:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-        path = results_of(self.folder)
-        if record.is_findings(path):
-            raise ValueError(
-                f"expected a comparison of networks. Received: {self.folder}, the experiment "
-                f"{record.read_findings(path).experiment!r}; its report is in "
-                f"{self.folder / 'report.html'}"
-            )
-        self.record = record.read(path)
+        super().__init__(folder, "comparison")
 
     @functools.cached_property
     def table(self) -> "pd.DataFrame":
@@ -91,16 +82,6 @@ class Comparison:
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
     @property
-    def figures(self) -> dict[str, Path]:
-        """The report's figures, PNG files by their names."""
-        return {path.stem: path for path in sorted((self.folder / "figures").glob("*.png"))}
-
-    @property
-    def report(self) -> Path:
-        """The report, an HTML file."""
-        return self.folder / "report.html"
-
-    @property
     def best(self) -> Trained:
         """The model with the best validation accuracy (without validation images: the first)."""
         return self.trained()
@@ -133,24 +114,139 @@ class Comparison:
 
     def _repr_html_(self) -> str:
         columns = ["title", "parameters", "test_accuracy", "test_accuracy_std", "train_seconds"]
-        shown = self.table[[*columns, "seeds"]].to_html(
-            float_format=lambda value: f"{value:.4g}", na_rep="–", border=0
-        )
-        said = "".join(f"<li>{html.escape(text)}</li>" for text in self.verdicts())
-        return (
-            f"<p><strong>{html.escape(self.record.dataset.label)}</strong></p>{shown}"
-            f"<ul>{said}</ul><p>{html.escape(str(self.report))}</p>"
-        )
+        frame = self.table[[*columns, "seeds"]]
+        return self._html(self.record.dataset.label, frame, self.verdicts())
 
 
-def load_run(folder: str | os.PathLike[str]) -> Comparison:
-    """Returns a comparison that was run before, by `compare` or by a command.
+class StudyResult(FinishedRun):
+    """A finished study. In a notebook it shows as the report's head.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        ValueError: If it is no study.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        super().__init__(folder, "experiment")
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The study's first table; `tables` has all of them, by their names."""
+        import pandas as pd
+
+        return next(iter(self.tables.values()), pd.DataFrame())
+
+    def __repr__(self) -> str:
+        return self._text()
+
+    def _repr_html_(self) -> str:
+        return self._html(self.record.title, self.table, self._answers())
+
+
+class SearchResult(FinishedRun):
+    """A finished search. In a notebook it shows as the report's head.
+
+    Args:
+        folder: The run folder.
+
+    Raises:
+        FileNotFoundError: If there is no run.
+        ValueError: If it is no search.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        super().__init__(folder, "search")
+
+    @functools.cached_property
+    def table(self) -> "pd.DataFrame":
+        """The trials, best first; index `trial`.
+
+        Columns: rank, one for each hyper-parameter, val_accuracy, val_loss, accuracy and loss
+        with their `_std` over the seeds, p, tied, seeds, epochs_kept, parameters, seconds, status.
+        """
+        if "trials" not in self.tables:
+            import pandas as pd
+
+            return pd.DataFrame()
+        frame = self.tables["trials"].rename(columns=_column)
+        frame.index.name = "trial"
+        return frame
+
+    @property
+    def best_hyperparameters(self) -> dict[str, Any]:
+        """The values of the trial with the best validation score.
+
+        Raises:
+            ValueError: If no trial was completed.
+        """
+        if not (self.table.get("rank") == 1).any():
+            raise ValueError(f"expected a completed trial. Received: {self.folder}, without any")
+        trial = self.folder / "keras_tuner" / f"trial_{self.table.index[0]}" / "trial.json"
+        if trial.is_file():
+            values = json.loads(trial.read_bytes())["hyperparameters"]["values"]
+        else:  # a committed record: as in its table
+            columns = list(self.table.columns)
+            names = columns[1 : next(i for i, name in enumerate(columns) if name in _SCORES)]
+            values = self.table.iloc[0][names].dropna().to_dict()
+        return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+    @property
+    def best(self) -> Trained:
+        """The winner, trained again on training and validation images.
+
+        Raises:
+            ValueError, FileNotFoundError: If there is none, as in a committed record.
+        """
+        from kerasdl.export import runs
+
+        return Trained(runs.find(self.folder))
+
+    def __repr__(self) -> str:
+        return self._text()
+
+    def _repr_html_(self) -> str:
+        return self._html(self.record.title, self.table, self._answers())
+
+
+_SCORES = ("val_accuracy", "val_loss", "accuracy", "loss")
+_COLUMNS = {"Tied with the best": "tied"}
+_OURS = ("Rank", "Seeds", "Epochs kept", "Parameters", "Seconds", "Status")
+
+
+def _column(title: str) -> str:
+    """Returns the name of a column of trials; hyper-parameters keep theirs."""
+    if title in _OURS:
+        return title.lower().replace(" ", "_")
+    return _COLUMNS.get(title, title.replace(" deviation", "_std"))
+
+
+def load_run(folder: str | os.PathLike[str]) -> Comparison | StudyResult | SearchResult:
+    """Returns what was run before, by a function or by a command.
+
+    >>> import kerasdl as kd
+    >>> run = kd.compare("synthetic_gray", "mlp1", epochs=1, train_size=200, out="runs/x")
+    ... # doctest: +ELLIPSIS
+    ╭...
+    >>> kd.load_run("runs/x").table.equals(run.table)
+    True
 
     Args:
         folder: The run folder, e.g. "runs/svhn".
 
+    Returns:
+        A `Comparison`, `StudyResult` or `SearchResult`: what it is of.
+
     Raises:
         FileNotFoundError: If there is no run.
-        ValueError: If it is no comparison of networks.
+        ValueError: If its record cannot be read.
     """
-    return Comparison(folder)
+    match kind_of(read(Path(folder))):
+        case "comparison":
+            return Comparison(folder)
+        case "experiment":
+            return StudyResult(folder)
+        case "search":
+            return SearchResult(folder)

@@ -30,9 +30,9 @@ class Trained:
     @functools.cached_property
     def model(self) -> "keras.Model":
         """The Keras model: pixels 0..255 (n, h, w, c) to logits (n, classes), not compiled."""
-        from kerasdl.models import saved
+        from kerasdl.studies import own_classes
 
-        return saved.load(self.file)
+        return own_classes.load(self.file, self.source.result.recipe, self.name, print)
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -8,6 +8,9 @@ from keras import layers
 
 from kerasdl.models import blocks
 
+BRIGHTNESS = 0.2989, 0.5870, 0.1140
+"""What red, green and blue contribute to it (Rec. 601, as Keras has it)."""
+
 NORMALIZATIONS = ("unit", "symmetric", "standard")
 
 

@@ -72,7 +72,7 @@ def give(builder: Builder) -> str:
         ValueError: If it is no function of two arguments or more.
     """
     _check_signature(builder)
-    _check_fresh(builder)
+    check_fresh(builder)
     # A lambda, or a function inside another, has a name that nothing can look up.
     name = builder.__qualname__.replace("<locals>.", "").replace("<lambda>", "model")
     whole = f"{builder.__module__}:{name}#{fingerprint(builder)}"
@@ -93,8 +93,9 @@ def find(reference: str) -> OwnNetwork:
     place, _, wanted = reference.partition("#")
     builder = _KNOWN.get(reference) if wanted else None
     if builder is None:
-        builder = _look_up(place)
-        _check_fresh(builder)
+        builder = look_up(place)
+        _check_signature(builder)
+        check_fresh(builder)
         found = fingerprint(builder)
         if wanted and wanted != found:
             raise ValueError(
@@ -111,6 +112,15 @@ def find(reference: str) -> OwnNetwork:
         own=True,
         builder=builder,
     )
+
+
+def is_of_this_process(reference: str) -> bool:
+    """Returns whether no other process finds the function of a reference, as one of a notebook."""
+    place, _, wanted = reference.partition("#")
+    try:
+        return fingerprint(look_up(place)) != wanted
+    except (ValueError, FileNotFoundError):
+        return True
 
 
 def fingerprint(builder: Builder) -> str:
@@ -130,7 +140,7 @@ def fingerprint(builder: Builder) -> str:
             content = repr(_bare(builder.__code__)).encode()
     cells = [cell.cell_contents for cell in builder.__closure__ or ()]
     values = [builder.__defaults__, builder.__kwdefaults__, cells]
-    text = f"{builder.__qualname__} {_plain(values)}"
+    text = f"{builder.__qualname__} {plain(values)}"
     return hashlib.sha256(content + text.encode()).hexdigest()[:12]
 
 
@@ -166,18 +176,28 @@ def with_names(
     return names, known
 
 
-def _look_up(place: str) -> Builder:
+def look_up(place: str, option: str = "--models") -> Any:
+    """Returns what is at a place; imports the module it is in.
+
+    Args:
+        place: FILE.py:NAME or package.module:NAME.
+        option: The option of the command line that takes places, for messages.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If there is no such module, or nothing there that can be called.
+    """
     where, _, name = place.rpartition(":")
     if where == "__main__":
         raise ValueError(
             f"{name} was defined in a notebook or a program, where no other process finds it. Make "
-            f"the same call there again, or put {name} into a file: --models FILE.py:{name}"
+            f"the same call there again, or put {name} into a file: {option} FILE.py:{name}"
         )
     module = _module(where)
     builder: Any = module
     for part in name.split("."):
         builder = getattr(builder, part, None)
-    if not callable(builder):
+    if not callable(builder) and not hasattr(builder, "build"):
         functions = [
             key
             for key, value in vars(module).items()
@@ -187,8 +207,7 @@ def _look_up(place: str) -> Builder:
             f"expected a function {name!r} in {where}. It has: "
             f"{', '.join(functions) or 'no functions'}"
         )
-    _check_signature(builder)
-    return builder  # type: ignore[no-any-return]
+    return builder
 
 
 def _module(where: str) -> ModuleType:
@@ -229,7 +248,7 @@ def _module(where: str) -> ModuleType:
     return module
 
 
-def _check_fresh(builder: Builder) -> None:
+def check_fresh(builder: Builder) -> None:
     """Raises ValueError if a function's file was edited after it was imported.
 
     Its fingerprint would be of a source that does not run here.
@@ -274,12 +293,12 @@ def _bare(code: CodeType) -> tuple[Any, ...]:
     return code.co_code, code.co_names, constants
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Returns a value as text that is the same in another process."""
     if value is None or isinstance(value, bool | int | float | str | bytes):
         return repr(value)
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_plain, value))}]"
+        return f"[{', '.join(map(plain, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{key}: {_plain(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {plain(item)}' for key, item in value.items())}}}"
     return fingerprint(value) if inspect.isfunction(value) else type(value).__qualname__

@@ -48,7 +48,8 @@ def uses(model: keras.Model, *, strict: bool = True) -> Iterator[Use]:
     if isinstance(model, keras.Sequential):
         shape = tuple(model.input_shape)
         for layer in model.layers:
-            after = tuple(layer.compute_output_shape(shape))
+            # Also of a person's own layer, which mostly has no compute_output_shape.
+            after = tuple(layer.compute_output_spec(keras.KerasTensor(shape)).shape)
             yield from _opened(Use(layer, shape, after), strict)
             shape = after
         return

@@ -66,7 +66,10 @@ def _content(findings: record.Findings) -> dict[str, object]:
         banners = [*story.synthetic(dataset), *banners, *story.partial(dataset)]
     # "python -m kerasdl.apps.theory ..." or "... kerasdl.tuning.mnist_width ...".
     again = " ".join(findings.command.split()[:3]) + " "
-    again += f"--study {findings.experiment} " if findings.experiment != findings.app else ""
+    if findings.command.startswith("kerasdl."):  # a call in Python
+        room = "tuning" if findings.command.startswith("kerasdl.search(") else "apps"
+        again = f"python -m kerasdl.{room}.{findings.app} "
+    again += f"--study {findings.study} " if findings.study != findings.app else ""
     return {
         "record": findings,
         "title": text.plain(findings.title),

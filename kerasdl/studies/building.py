@@ -103,7 +103,6 @@ def build(
     """
     import keras
 
-    from kerasdl.models import labels
     from kerasdl.models.adopted import adopt
     from kerasdl.models.whitening import adapt
     from kerasdl.training.compiling import compile_model
@@ -122,7 +121,6 @@ def build(
             model = found.model
             if found.optimizer is not None:
                 brought = {"optimizer": found.optimizer, "smoothing": found.smoothing}
-        model = labels.with_class_names(model, dataset.class_names)
         if name not in plan.transfer:  # a base's preprocessing has constants
             adapt(model, train.images)
         compile_model(model, plan.training[name], len(train), **brought)

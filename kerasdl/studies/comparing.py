@@ -8,9 +8,11 @@ from typing import Any, Literal, NamedTuple
 from kerasdl import recipe
 from kerasdl.datasets.dataset import Dataset
 from kerasdl.studies import minutes
-from kerasdl.studies.folder import RUNS, check_usable, locked, recorded_kernels
+from kerasdl.studies.folder import check_default, check_usable, locked, recorded_kernels
 from kerasdl.studies.folder import choose as choose_folder
 from kerasdl.studies.options import App
+from kerasdl.studies.places import choose
+from kerasdl.studies.places.task import Task
 from kerasdl.studies.plan import Recipe
 from kerasdl.studies.show import banner, show_results
 from kerasdl.studies.together import dismiss, follow, load_in_turn
@@ -45,7 +47,7 @@ def compare(
         app: What is concluded, and what others reported.
         plan: The recipe.
         options: What the recipe leaves open: out, data, log, minutes, find_lr, cache_limit,
-            checkpoint_seconds; absent for the usual.
+            checkpoint_seconds, jobs, ray; absent for the usual.
         command: What repeats it, for the report.
         workers: This process among its workers.
         dataset: The images, where they are at hand; None to load what the recipe names.
@@ -72,11 +74,14 @@ def compare(
     if "log" in options and "find_lr" in options:
         raise ValueError("--find-lr trains nothing that --log could log; give one of them")
     minutes.check(options)
+    choose.check(plan, options)
     if "minutes" in options and workers.size > 1:
         raise ValueError("--minutes runs in one process; leave out --workers and TF_CONFIG")
     if workers.is_chief:  # before what takes time
-        named = choose_folder(options["out"], app.name, {}, "") if "out" in options else RUNS
-        check_usable(named)
+        if "out" in options:
+            check_usable(choose_folder(options["out"], app.name, {}, ""))
+        else:
+            check_default(app.name, recipe.to_dict(plan))
     check_there(plan)
     if dataset is None:
         dataset = load_in_turn(workers, lambda: load_whole(plan.data, options.get("data"), console))
@@ -135,6 +140,17 @@ def compare(
         cache=cache,
         limit=limit,
     )
+    task = Task(
+        plan,
+        study.dataset,
+        splits,
+        folder.resolve(),
+        weights,
+        options.get("log", ()),
+        study.checkpoint_seconds,
+        options.get("cache_limit"),
+        study.record.environment.kernels,
+    )
     del dataset  # with its undivided images, 225 MB at SVHN's full size
     if "find_lr" in options:
         from kerasdl.studies.find_lr import find_lr
@@ -148,7 +164,10 @@ def compare(
         if "minutes" in options:
             text = minutes.note(options["minutes"]) + text
         files.write_text(folder / "recipe.toml", text)
-        study.announce_time(rates)
+        if {"jobs", "ray"} & options.keys():
+            study.place = choose.make(options, task)
+        if study.place is None:  # what a step takes here says nothing of several at a time
+            study.announce_time(rates)
         try:
             study.run()
         except FloatingPointError as error:

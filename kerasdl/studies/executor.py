@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kerasdl import files, recipe, record
+from kerasdl.models import saved
 from kerasdl.studies.scoring import score
 from kerasdl.studies.transfer.settings import SECOND
 
@@ -122,21 +123,30 @@ class Executor:
         """Scores and saves a trained model."""
         study = self._study
         run = score(study.plan, name, seed, engine, study.splits, study.predictions)
-        # Keras would save the optimizer, too: three times the weights, and rates that only this
-        # package knows. What is saved is an ordinary model.
-        engine.model.compiled, engine.model.optimizer = False, None
-        with files.atomic_path(study.folder / "models" / f"{name}-seed{seed}.keras") as path:
-            engine.model.save(path)
+        models = study.folder / "models"
+        for left in models.glob(f".{name}-seed{seed}.*"):  # a write that was killed
+            left.unlink(missing_ok=True)
+        with files.atomic_path(models / f"{name}-seed{seed}.keras") as path:
+            saved.save(engine.model, path, study.dataset.class_names)
+        self.tell(run, place)
+        return run
+
+    def tell(self, run: record.Run, place: str) -> None:
+        """Prints a line about a finished training.
+
+        Args:
+            run: What was measured.
+            place: Which of all it is, for people.
+        """
         others = f", stacked with {run.stacked - 1} more" if run.stacked else ""
-        study.console.print(
-            f"{name}, seed {seed} ({place}): "
+        self._study.console.print(
+            f"{run.model}, seed {run.seed} ({place}): "
             f"test accuracy [bold]{100 * run.metrics.test_accuracy:.2f} %[/bold], "
             f"{run.epochs} epochs in {run.train_seconds:.0f} s "
             f"({run.images_per_second:,.0f} images/s, {run.precision}{others})",
             highlight=False,
             soft_wrap=True,
         )
-        return run
 
     def checkpoints(self, group: "Group") -> list[Any]:
         """Returns where the phases of a training are saved on their way, if anywhere."""

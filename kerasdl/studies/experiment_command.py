@@ -1,23 +1,17 @@
 """The command line of an experiment: arguments -> recipe -> run -> report."""
 
 import argparse
-import dataclasses
-import datetime
-import importlib
-import re
 import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from kerasdl import command_line, files, recipe, record, streams
-from kerasdl.studies import folder as folders
+from kerasdl import command_line, recipe, streams
+from kerasdl.datasets import catalog
 from kerasdl.studies import minutes
-from kerasdl.studies.experiment import Context, Experiment, Memo
+from kerasdl.studies.experiment import Experiment
+from kerasdl.studies.experiment_run import base_of, has_data, perform
 from kerasdl.studies.plan import Data
 
 
@@ -72,7 +66,8 @@ def run(
                 "drop it"
             )
         plan = make_recipe(app, experiment, options)
-        return _run(app, experiment, plan, options, command, began)
+        perform(app, experiment, plan, options, command, began)
+        return 0
     except (ValueError, FileNotFoundError) as error:
         return command_line.fail(parser.prog, error)
     except (FloatingPointError, ChildProcessError, OSError) as error:
@@ -92,6 +87,7 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
         usage="%(prog)s [options]",
         description=experiment.description,
         argument_default=argparse.SUPPRESS,
+        values={"--dataset": catalog.NAMES} if has_data(experiment) else {},
     )
     if experiment.name != app:
         parser.add_argument("--study", choices=[experiment.name], help="this experiment")
@@ -116,7 +112,7 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
     parser.add_argument(
         "--out",
         metavar="DIR",
-        help=f"run folder (runs/{_base(app, experiment)} where free); an interrupted run there "
+        help=f"run folder (runs/{base_of(app, experiment)} where free); an interrupted run there "
         "is continued",
     )
     minutes.add_option(parser)
@@ -124,7 +120,7 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
         parser.add_argument(
             "--jobs",
             metavar="N",
-            type=_jobs,
+            type=command_line.count,
             help="share the work among N processes, each with its part of the cores (1)",
         )
     recipe.add_options(parser, experiment.recipe, title="experiment")
@@ -133,23 +129,9 @@ def make_parser(app: str, experiment: Experiment) -> command_line.Parser:
     return parser
 
 
-def _jobs(text: str) -> int:
-    if re.fullmatch("[0-9]{1,4}", text) and int(text):
-        return int(text)
-    raise argparse.ArgumentTypeError(f"expected a number of 1 or more. Received: {text!r}")
-
-
-def _base(app: str, experiment: Experiment) -> str:
-    return app if experiment.name == app else f"{app}-{experiment.name}"
-
-
 def _options(experiment: Experiment) -> dict[str, type[recipe.Struct]]:
-    data = {"data": Data} if _has_data(experiment) else {}
+    data = {"data": Data} if has_data(experiment) else {}
     return {**data, **experiment.options}
-
-
-def _has_data(experiment: Experiment) -> bool:
-    return any(field.name == "data" for field in msgspec.structs.fields(experiment.recipe))
 
 
 def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) -> Any:
@@ -166,7 +148,9 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
     for key, expected in (("app", app), ("experiment", experiment.name)):
         if changes.pop(key, expected) != expected:
             raise ValueError(f"{where}: expected a recipe with {key} = {expected!r}")
-    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, options))
+    # --data is the folder of the files, not the recipe's table of that name.
+    own = {name: value for name, value in options.items() if name != "data"}
+    changes = recipe.merge(changes, recipe.chosen(experiment.recipe, own))
     for name, struct in _options(experiment).items():
         changes = recipe.merge(changes, {name: recipe.chosen(struct, options)})
     for text in options.get("set", []):
@@ -183,105 +167,3 @@ def make_recipe(app: str, experiment: Experiment, options: Mapping[str, Any]) ->
     if check is not None:
         check()
     return plan
-
-
-def _run(
-    app: str,
-    experiment: Experiment,
-    plan: Any,
-    options: Mapping[str, Any],
-    command: str,
-    began: float,
-) -> int:
-    from kerasdl.reporting.findings import write_findings
-    from kerasdl.reporting.render import toml
-    from kerasdl.studies.data import describe, divide, load_whole
-    from kerasdl.studies.rehearsing import announce_time
-    from kerasdl.studies.show import banner
-    from kerasdl.terminal import Console
-    from kerasdl.training.environment import describe as describe_environment
-    from kerasdl.training.environment import start_keras
-
-    console = Console()
-    # Before anything that takes time; what the folder holds is looked at later.
-    folders.check_usable(
-        folders.choose_for(options["out"], "", None, "") if "out" in options else folders.RUNS
-    )
-    dataset = splits = None
-    if _has_data(experiment):
-        dataset = load_whole(plan.data, options.get("data"), console)
-        splits = divide(dataset, plan.data)
-    sha256 = dataset.sha256 if dataset else ""
-    named = {"app": app, "experiment": experiment.name}
-    context = Context(
-        plan,
-        Path(),
-        console,
-        Memo(Path(), {}),
-        dataset,
-        splits,
-        data_dir=options.get("data"),
-        jobs=options.get("jobs", 1),
-    )
-    rates, note = None, ""
-    if "minutes" in options and dataset is not None:
-        from kerasdl.studies.fitting import fit_experiment
-
-        start_keras(
-            convolutions=experiment.has_convolutions(plan),
-            recorded=folders.recorded_kernels(Path(options["out"])) if "out" in options else None,
-        )
-        limit = minutes.Limit(options["minutes"], began)
-        plan, rates = fit_experiment(
-            experiment,
-            context,
-            limit,
-            out=options.get("out"),
-            base=_base(app, experiment),
-            extra=named,
-        )
-        splits, note = divide(dataset, plan.data), minutes.note(limit.minutes)
-    settings = {**named, **recipe.to_dict(plan)}
-    folder = folders.choose_for(options.get("out"), _base(app, experiment), settings, sha256)
-    if dataset is not None:
-        banner(console, dataset.label, dataset.synthetic)
-    start_keras(
-        convolutions=experiment.has_convolutions(plan),
-        recorded=folders.recorded_kernels(folder),
-    )
-    environment = describe_environment("none", getattr(plan, "precision", "float32"))
-    identity = {"recipe": settings, "images": sha256, "environment": environment}
-    module, function = experiment.function.split(":")
-    run = getattr(importlib.import_module(module), function)
-    info = describe(dataset, splits, plan.data) if dataset and splits else None
-    with folders.locked(folder):
-        files.write_text(folder / "recipe.toml", note + toml(settings))
-        # From now on the folder is this experiment's, and its parts are of these kernels.
-        folders.keep_environment(folder, environment)
-        memo = Memo(folder, identity)
-        context = dataclasses.replace(
-            context, plan=plan, folder=folder, memo=memo, splits=splits, info=info
-        )
-        context, predicted = announce_time(experiment, context, rates)
-        started = time.perf_counter()
-        sections = list(run(context))
-        findings = record.Findings(
-            app=app,
-            experiment=experiment.name,
-            title=experiment.title,
-            command=command,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            status="complete",
-            environment=environment,
-            dataset=info,
-            recipe=settings,
-            seconds=memo.earlier_seconds + time.perf_counter() - started,
-            sections=sections,
-            predicted_seconds=predicted,
-        )
-        write_findings(folder, findings)
-    for section in sections:
-        for claim in section.claims:
-            context.say(f"{claim.report}: {claim.claim} -> {claim.verdict}: {claim.measured}")
-    context.say(f"Report: {folder / 'report.html'}")
-    return 0

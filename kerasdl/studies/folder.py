@@ -43,7 +43,7 @@ def choose(out: str | None, app: str, plan: Mapping[str, Any], sha256: str) -> P
     number = 1
     while True:
         folder = RUNS / (app if number == 1 else f"{app}-{number}")
-        if _is_free(folder) or _held(folder, plan, sha256):
+        if (_is_free(folder) and not is_busy(folder)) or _held(folder, plan, sha256):
             return folder
         number += 1
 
@@ -65,7 +65,9 @@ def choose_for(out: str | None, base: str, plan: Mapping[str, Any] | None, sha25
         numbers = itertools.chain([""], (f"-{number}" for number in itertools.count(2)))
         folders = (RUNS / f"{base}{end}" for end in numbers)
         return next(
-            folder for folder in folders if _is_free(folder) or _differs(folder, plan, sha256) == []
+            folder
+            for folder in folders
+            if (_is_free(folder) and not is_busy(folder)) or _differs(folder, plan, sha256) == []
         )
     folder = _check(out, parts=True)
     if plan is not None and not _is_free(folder) and (found := _differs(folder, plan, sha256)):
@@ -133,6 +135,23 @@ def check_usable(folder: Path) -> None:
             pass
 
 
+def check_default(base: str, plan: Mapping[str, Any]) -> None:
+    """Looks whether a run could begin in runs/ now, where the user named no folder.
+
+    Args:
+        base: The folder's name in runs/.
+        plan: The recipe as plain data.
+
+    Raises:
+        ValueError: If another process does this very run there, or nothing can be written.
+    """
+    check_usable(RUNS)
+    for folder in (RUNS / base, *RUNS.glob(f"{base}-[0-9]*")):
+        with contextlib.suppress(OSError):  # just begun: its recipe is not written yet
+            if recipe.read_toml(folder / "recipe.toml") == plan:
+                check_usable(folder)
+
+
 def _is_free(folder: Path) -> bool:
     if not folder.exists():
         return True
@@ -173,7 +192,7 @@ def read_finished(folder: Path, advice: str = "") -> record.Record | record.Find
         ValueError: If it is damaged, or the run is not finished.
     """
     path = results_of(folder, advice)
-    found = record.read_findings(path) if record.is_findings(path) else record.read(path)
+    found = record.read_any(path)
     if found.status != "complete":
         raise ValueError(
             f"expected a finished run. Received: {folder}, which is {found.status}; its command "

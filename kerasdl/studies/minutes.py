@@ -258,5 +258,5 @@ def _images_of(folder: Path) -> str | None:
     path = folder / "results.json"
     if not path.exists():
         return None
-    found = record.read_findings(path) if record.is_findings(path) else record.read(path)
+    found = record.read_any(path)
     return found.dataset.sha256 if found.dataset is not None else ""

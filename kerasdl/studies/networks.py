@@ -16,7 +16,6 @@ from kerasdl.datasets.dataset import Dataset, Splits
 from kerasdl.evaluation import statistics
 from kerasdl.evaluation.predictions import Predictions
 from kerasdl.evaluation.racing import Race
-from kerasdl.evaluation.significance import spread
 from kerasdl.models import registry
 from kerasdl.sections import Section
 from kerasdl.studies.building import build
@@ -25,8 +24,9 @@ from kerasdl.studies.earlier import take_over
 from kerasdl.studies.executor import Executor
 from kerasdl.studies.minutes import Limit
 from kerasdl.studies.networks_timing import announce_time, key_of
+from kerasdl.studies.places.task import Outcome, Place
 from kerasdl.studies.plan import Recipe
-from kerasdl.studies.race import groups_of, race_of, section
+from kerasdl.studies.race import groups_of, is_late, race_of, section, skip
 from kerasdl.studies.together import announce
 from kerasdl.training.checkpoint import CheckpointStore
 from kerasdl.training.forecast import Forecast, Rate
@@ -54,6 +54,9 @@ class Study:
         weights: Paths of the weights that bases begin with, by model (`transfer.weights.pin`).
         cache: The `FeatureCache` of frozen bases; None to compute them at every call.
         limit: When a race for seeds ends at the latest; None for no such time.
+
+    Attributes:
+        place: Where models are trained; None for this process.
 
     Raises:
         ValueError: If `folder` has a record of another recipe or other data.
@@ -103,16 +106,15 @@ class Study:
         self.predictions = Predictions(splits.test.labels, dataset.num_classes)
         self.record = take_over(folder, self.record, self.predictions, self.say)
         self.forecast: Forecast | None = None
+        self.place: Place | None = None
         self.executor = Executor(self)
         self._earlier_seconds = self.record.seconds or 0.0
         self._started: float | None = None
+        shape = dataset.image_shape, dataset.num_classes
         for name, settings in plan.settings.items():
-            if name in plan.transfer:
-                continue  # built when its weights were found
-            # A wrong value shows now, not at that network's turn.
-            registry.build(
-                plan.network(name).name, dataset.image_shape, dataset.num_classes, **settings
-            )
+            if name not in plan.transfer:  # built when its weights were found
+                # A wrong value shows now, not at that network's turn.
+                registry.build(plan.network(name).name, *shape, **settings)
 
     def title(self, name: str) -> str:
         """Returns a model's name for people."""
@@ -133,9 +135,8 @@ class Study:
             ValueError: If features have no room, or are others than the network's. What was
                 finished before is kept in any case.
         """
-        status, count = "complete", len(self.plan.models) * self.plan.most_seeds
-        ended = self.plan.races and self.record.status == "complete"
-        if ended or len(self._done()) == count:
+        status, ended = "complete", self.plan.races and self.record.status == "complete"
+        if ended or len(self._done()) == self.plan.trainings:
             # A kill may have come between.
             for path in (self.folder / "checkpoints").glob("*"):
                 CheckpointStore(path, {}).clear()
@@ -149,19 +150,16 @@ class Study:
         if self.record.environment.backend != "tensorflow":
             self.say("A training killed on this backend starts anew; finished ones are kept.")
         try:
-            number, of = 0, f"{'at most ' if self.plan.races else ''}{count}"
-            for group in self._groups():
-                first, number = number + 1, number + len(group.models)
-                keys = {(model, group.seed) for model in group.models}
-                if not keys <= self._done():
-                    if self.forecast is not None:
-                        self.forecast.begin(*(key_of(*key) for key in keys))
-                    place = f"{first}-{number}" if len(keys) > 1 else number
-                    runs, error = self.executor.train(group, f"{place} of {of}")
-                    self._add(runs)
-                    if error is not None:
-                        raise error
-                self._conclude(group)
+            for batch in self._batches():
+                missing = [group for group in batch if not group.keys <= self._done()]
+                for group in batch:
+                    if group not in missing:
+                        self._conclude(group)
+                for group, outcome in self._train(missing):
+                    self._add(outcome)
+                    if outcome.error is not None:
+                        raise outcome.error
+                    self._conclude(group)
         except KeyboardInterrupt:
             status = "interrupted"
         except (FloatingPointError, OSError, ValueError):
@@ -170,38 +168,45 @@ class Study:
                 if self.folder.is_dir():
                     self._update(status="interrupted")
             raise
+        finally:
+            if self.place is not None:
+                self.place.close()
         self._update(status=status)
         return self.record
 
     def _race(self, runs: Sequence[record.Run]) -> Race:
         return race_of(self.plan, runs, len(self.splits.validation))
 
-    def _groups(self) -> Iterator["Group"]:
-        """Returns what is trained together, one after the other; a race decides on the way."""
+    def _batches(self) -> Iterator[list["Group"]]:
+        """Returns the groups that need not wait for each other; a race decides in between."""
         if not self.plan.races:
-            yield from self.executor.groups()
+            yield self.executor.groups()
             return
         divided = self.executor.divided()
-        while (race := self._race(self.record.runs)).missing and not self._is_late(race):
-            self._skip(race)
-            yield from groups_of(race, divided)
+        while (race := self._race(self.record.runs)).missing:
+            if self.limit is not None and is_late(race, self.record.runs, self.limit.room):
+                return
+            skip(race, self.plan, self.forecast)
+            yield list(groups_of(race, divided))
 
-    def _skip(self, race: Race) -> None:
-        """Tells the forecast that models which are out get no further seeds."""
-        if self.forecast is not None:
-            for one in race.beaten:
-                for seed in range(one.seeds, self.plan.most_seeds):
-                    self.forecast.skip(key_of(one.model, self.plan.seed + seed))
-
-    def _is_late(self, race: Race) -> bool:
-        """Whether the trainings up to the race's next look would take longer than there is time."""
-        if self.limit is None or not race.seeds:
-            return False
-        mean = {
-            model: spread([run.train_seconds for run in self.record.runs if run.model == model])
-            for model in race.competing
-        }
-        return sum(mean[model].mean for model, _ in race.missing) > self.limit.room
+    def _train(self, groups: Sequence["Group"]) -> Iterator[tuple["Group", Outcome]]:
+        """Trains groups, in this process or where else they are to be trained."""
+        of = f"of {'at most ' if self.plan.races else ''}{self.plan.trainings}"
+        if self.place is not None:
+            for group, outcome in self.place.train(groups):
+                for run, scores in zip(outcome.runs, outcome.scores, strict=True):
+                    self.predictions.add(run.model, run.seed, scores, settings=run.settings)
+                done = len(self._done())
+                for number, run in enumerate(outcome.runs, start=done + 1):
+                    self.executor.tell(run, f"{number} {of}")
+                yield group, outcome
+            return
+        for group in groups:
+            if self.forecast is not None:
+                self.forecast.begin(*(key_of(*key) for key in group.keys))
+            first, last = len(self._done()) + 1, len(self._done()) + len(group.models)
+            place = f"{first}-{last}" if last > first else first
+            yield group, Outcome(*self.executor.train(group, f"{place} {of}"))
 
     def announce_time(self, rates: Mapping[str, Rate] | None = None) -> None:
         """Says how long the missing trainings will take, by `rates`; None to measure now."""
@@ -279,9 +284,9 @@ class Study:
         """Prints a line."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _add(self, runs: Sequence[record.Run]) -> None:
+    def _add(self, outcome: Outcome) -> None:
         self.predictions.save(self.folder / "predictions.npz")
-        self._update(runs=[*self.record.runs, *runs], status="running")
+        self._update(runs=[*self.record.runs, *outcome.runs], status="running")
 
     def _conclude(self, group: "Group") -> None:
         """Does what is left when a group's runs are in the record; once more, it does nothing."""

@@ -279,7 +279,7 @@ def announce_time(
     """
     from kerasdl.training.strategy import workers_of
 
-    if len(done) == len(plan.models) * plan.most_seeds:
+    if len(done) == plan.trainings:
         return None, None
     if rates is None and workers_of(parts[2]).size > 1:
         return None, None  # a step takes all workers, which wait for trainings

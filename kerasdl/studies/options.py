@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kerasdl import command_line, recipe
+from kerasdl.datasets import catalog
 from kerasdl.models import own, registry
 from kerasdl.record import Reported
 from kerasdl.studies import minutes
@@ -61,6 +62,7 @@ def make_parser(app: App) -> command_line.Parser:
         + " A finished run on your own pictures: predict IMAGE... (predict --help).",
         argument_default=argparse.SUPPRESS,
         words=("predict",),
+        values={"--dataset": catalog.NAMES, "--models": registry.names()},
     )
     parser.add_argument(
         "--preset", choices=sorted(app.presets), default="default", help="where to start from"
@@ -98,6 +100,18 @@ def make_parser(app: App) -> command_line.Parser:
         metavar="A,B",
         type=logs.parse,
         help=f"log the trainings for other tools too, in DIR/logs: {', '.join(logs.NAMES)}",
+    )
+    parser.add_argument(
+        "--jobs",
+        metavar="N",
+        type=command_line.count,
+        help="train N models at a time, in processes that share the cores (1: in this one)",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="train on the machines of a Ray cluster, which share --out; auto: the one that runs "
+        "here, or a new one of this machine",
     )
     parser.add_argument(
         "--find-lr",
@@ -169,6 +183,8 @@ def make_recipe(
         where = str(options["recipe"])
         changes = recipe.read_toml(where)
         transferring.check_file(options, changes, where)
+        if "max_seeds" not in options and options.get("seeds", "auto") != "auto":
+            changes.pop("max_seeds", None)  # of the file's race, which the option replaces
     assigned = dict(given or {})
     for text in options.get("set", []):
         assigned = recipe.merge(assigned, recipe.parse_assignment(text))

@@ -88,6 +88,11 @@ class Recipe(recipe.Struct, frozen=True, kw_only=True):
         """How often a model is trained, at most."""
         return (self.max_seeds or MAX_SEEDS) if self.seeds == "auto" else self.seeds
 
+    @property
+    def trainings(self) -> int:
+        """How many there are, at most."""
+        return len(self.models) * self.most_seeds
+
     def network(self, model: str) -> Network:
         """Returns the network that a model of the comparison is.
 

@@ -88,7 +88,7 @@ def _predict(app: str | None, prog: str, options: Any) -> int:
     known = None
     if (folder / familiarity.NAME).exists():
         known = familiarity.load(folder / familiarity.NAME)
-    chances = _probabilities(folder, run, result.dataset, images)
+    chances = _probabilities(folder, run, result, images)
     answers = Answers(
         run=str(folder),
         model=run.model,
@@ -121,7 +121,7 @@ def _read_record(app: str | None, folder: Path) -> record.Record:
     if isinstance(result, record.Findings):
         raise ValueError(
             f"expected a comparison of networks. Received: {folder}, an experiment or a search "
-            f"({result.experiment})"
+            f"({result.study})"
         )
     return result
 
@@ -185,17 +185,15 @@ def read_pictures(
     return np.array(found, np.uint8).reshape(shape), failures
 
 
-def _probabilities(
-    folder: Path, run: record.Run, dataset: record.DatasetInfo, images: "Images"
-) -> Any:
+def _probabilities(folder: Path, run: record.Run, result: record.Record, images: "Images") -> Any:
     """Returns each picture's probability of each class, float64 (n, classes)."""
-
-    from kerasdl.models import saved
+    from kerasdl.studies import own_classes
     from kerasdl.training.environment import start_keras
 
     start_keras()
+    dataset = result.dataset
     path = folder / "models" / f"{run.model}-seed{run.seed}.keras"
-    model = saved.load(path)
+    model = own_classes.load(path, result.recipe, run.model, streams.complain)
     expected = (*dataset.image_shape, len(dataset.class_names))
     if (*model.input_shape[1:], model.output_shape[-1]) != expected:
         raise ValueError(

@@ -4,9 +4,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kerasdl.evaluation import racing
+from kerasdl.evaluation.significance import spread
 from kerasdl.record import Run
 from kerasdl.sections import Section, Table
+from kerasdl.studies.networks_timing import key_of
 from kerasdl.studies.plan import Recipe
+from kerasdl.training.forecast import Forecast
 
 if TYPE_CHECKING:
     from kerasdl.studies.stacking import Group
@@ -40,6 +43,31 @@ def groups_of(race: racing.Race, divided: Iterable[Sequence[str]]) -> Iterator["
             running = tuple(model for model in models if model in race.competing)
             if running:
                 yield Group(running, seed)
+
+
+def is_late(race: racing.Race, runs: Sequence[Run], room: float) -> bool:
+    """Returns whether the trainings up to the next look would take longer than there is time.
+
+    Args:
+        race: Where it stands; its first look is never late.
+        runs: What is trained.
+        room: Seconds that are left.
+    """
+    if not race.seeds:
+        return False
+    mean = {
+        model: spread([run.train_seconds for run in runs if run.model == model]).mean
+        for model in race.competing
+    }
+    return sum(mean[model] for model, _ in race.missing) > room
+
+
+def skip(race: racing.Race, plan: Recipe, forecast: Forecast | None) -> None:
+    """Tells a forecast that models which are out get no further seeds."""
+    if forecast is not None:
+        for one in race.beaten:
+            for seed in range(plan.seed + one.seeds, plan.seed + plan.most_seeds):
+                forecast.skip(key_of(one.model, seed))
 
 
 def section(race: racing.Race, plan: Recipe, titles: dict[str, str]) -> Section:

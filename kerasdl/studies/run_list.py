@@ -8,13 +8,13 @@ from typing import Any, Literal
 import msgspec
 
 from kerasdl import recipe
+from kerasdl.models import own
 from kerasdl.record import DatasetInfo, Spread
+from kerasdl.record_layout import upgrade
 from kerasdl.studies.folder import is_busy
+from kerasdl.studies.listing import SEARCHES
 
 Kind = Literal["comparison", "experiment", "search"]
-
-SEARCHES = ("mnist_width", "regularization", "transfer_head", "search")
-"""The experiments that are searches."""
 
 
 class ListedRun(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,12 +68,13 @@ class _Section(msgspec.Struct, frozen=True):
 class _Head(msgspec.Struct, frozen=True, kw_only=True):
     """What a list takes of a results.json; the rest of it is passed over."""
 
+    kind: Kind
     app: str
+    study: str
     created: str
     status: str
     recipe: dict[str, Any]
     dataset: DatasetInfo | None = None
-    experiment: str | None = None
     summary: list[_Summary] = msgspec.field(default_factory=list)
     sections: list[_Section] = msgspec.field(default_factory=list)
 
@@ -109,23 +110,21 @@ def _read(folder: Path) -> ListedRun:
     try:
         if not path.is_file():
             return _begun(folder)
-        head = msgspec.json.decode(path.read_bytes(), type=_Head)
+        head = msgspec.convert(upgrade(msgspec.json.decode(path.read_bytes())), type=_Head)
     except (msgspec.MsgspecError, ValueError, OSError, RecursionError) as error:
         return ListedRun(folder=str(folder), status="unreadable", problem=str(error))
     summary = max(head.summary, key=lambda one: one.test_accuracy.mean, default=None)
     best, score = (None, None) if summary is None else (summary.model, summary.test_accuracy)
-    kind: Kind = "comparison"
     models = [one.model for one in head.summary] or list(head.recipe.get("models", []))
-    if head.experiment is not None:
-        kind = "search" if head.experiment in SEARCHES else "experiment"
+    if head.kind != "comparison":
         models = _names(head.recipe)
         score = _winner(head)
         best = "winner" if score else None
-    app = head.app if head.experiment in (None, head.app) else f"{head.app} {head.experiment}"
+    app = head.app if head.study in ("networks", head.app) else f"{head.app} {head.study}"
     seeds, counts = head.recipe.get("seeds"), [one.test_accuracy.n for one in head.summary]
     return ListedRun(
         folder=str(folder),
-        kind=kind,
+        kind=head.kind,
         app=app,
         status=_status(head.status, folder),
         dataset=None if head.dataset is None else head.dataset.label,
@@ -165,10 +164,10 @@ def _begun(folder: Path) -> ListedRun:
 
 def _names(plan: dict[str, Any]) -> list[str]:
     """Returns what a recipe compares by name; what a study varies else is its own matter."""
-    for key in ("models", "network", "transfer", "activations"):
+    for key in ("models", "build", "network", "transfer", "activations"):
         value = plan.get(key)
         if isinstance(value, str):
-            return [value]
+            return [own.name_of(value) if own.is_reference(value) else value]
         if isinstance(value, list):
             return [str(one) for one in value]
     return []

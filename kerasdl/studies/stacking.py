@@ -36,6 +36,11 @@ class Group(NamedTuple):
     seed: int
 
     @property
+    def keys(self) -> set[tuple[str, int]]:
+        """Model and seed of each training."""
+        return {(model, self.seed) for model in self.models}
+
+    @property
     def name(self) -> str:
         """What its checkpoints are called."""
         more = len(self.models) - 1
@@ -211,7 +216,8 @@ class Dispatch(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Begins each."""
-        for own in self._lists:
+        for own, model in zip(self._lists, self._packed.models, strict=True):
+            model.stop_training = False
             own.on_train_begin()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -229,6 +235,9 @@ class Dispatch(keras.callbacks.Callback):  # type: ignore[misc]
                 # The weights are elsewhere; the rate of a schedule is told by the count.
                 model.optimizer.iterations.assign(steps)
                 own.on_epoch_end(epoch, {name: values[-1] for name, values in history.items()})
+        # One model's training cannot be ended alone; all of them can.
+        if all(model.stop_training for model in self._packed.models):
+            self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Ends each."""

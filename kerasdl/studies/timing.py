@@ -83,8 +83,10 @@ def measure(timing: Timing, works: Sequence[Work], console: Any) -> dict[str, Ra
         works: What is to be done; the first of a kind stands for all.
         console: A `rich` console; shows that something is going on.
     """
+    from kerasdl.terminal import working
+
     found: dict[str, Rate] = {}
-    with console.status("Measuring what a step takes here"):
+    with working(console, "Measuring what a step takes here"):
         for work in works:
             if work.kind not in found:
                 found[work.kind] = timing.measure(work)

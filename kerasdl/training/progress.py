@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from rich.console import Console
 
-from kerasdl.terminal import Bar, Part, line_seconds
+from kerasdl.terminal import Bar, Part, has_bars, line_seconds
 from kerasdl.training.forecast import Forecast, about
 
 
@@ -41,7 +41,7 @@ class RichProgress(keras.callbacks.Callback):  # type: ignore[misc]
         """Starts the bar."""
         self._started = time.monotonic()
         self._epoch = 0
-        if self._console.is_terminal:
+        if has_bars(self._console):
             self._bar = Bar(self._console, self._title, self._total)
 
     @property

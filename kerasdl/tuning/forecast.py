@@ -239,3 +239,8 @@ def fields(context: Context) -> SearchTiming:
 def transfer_head(context: Context) -> SearchTiming:
     """Returns the timing of `tuning.transfer_head`."""
     return SearchTiming(context, SUBJECTS["transfer_head"](context.plan))
+
+
+def own_model(context: Context) -> SearchTiming:
+    """Returns the timing of `tuning.own_model`."""
+    return SearchTiming(context, SUBJECTS["own_model"](context.plan))

@@ -8,7 +8,7 @@ import msgspec
 
 from kerasdl import recipe
 from kerasdl.datasets.dataset import Dataset, Examples
-from kerasdl.models import labels, registry
+from kerasdl.models import registry
 from kerasdl.models.whitening import adapt
 from kerasdl.training.compiling import compile_model
 from kerasdl.training.precision import policy, resolve
@@ -74,7 +74,6 @@ class NetworkModel(Searched):
             settings = recipe.merge(self._settings, self._space(hp).get("settings", {}))
             shape = self._dataset.image_shape, self._dataset.num_classes
             model = registry.build(self.name, *shape, **settings)
-            model = labels.with_class_names(model, self._dataset.class_names)
             adapt(model, self._train.images)
             compile_model(model, self.training(hp), len(self._train))
         return model

@@ -95,7 +95,11 @@ def _rows(examples: Examples) -> Rows:
 
 def _network(
     plan: Search, subject: Subject, dataset: Dataset, train: Rows, training: Training
-) -> NetworkModel:
+) -> Searched:
+    if subject.build:
+        from kerasdl.tuning.own_hypermodel import OwnModel
+
+        return OwnModel(subject.build, dataset, train, training=training, precision=plan.precision)
     return NetworkModel(
         subject.network,
         dataset,

@@ -54,6 +54,13 @@ def transfer_head(context: Context) -> list[Section]:
     return run(context, SUBJECTS["transfer_head"](context.plan))
 
 
+def own_model(context: Context) -> list[Section]:
+    """Searches a person's own space; the function of `tuning.own_model`."""
+    from kerasdl.tuning.own_hypermodel import looked_at
+
+    return run(context, looked_at(context, SUBJECTS["own_model"](context.plan)))
+
+
 def run(context: Context, subject: Subject) -> list[Section]:
     """Searches, trains the winner again, and returns the report's sections.
 

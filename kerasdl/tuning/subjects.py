@@ -17,6 +17,7 @@ class Subject:
         words: What trials are called.
         axis: The hyper-parameters with a value curve of their own.
         frozen: Whether the network is a head on a frozen base, trained on features of it.
+        build: The place of a person's own search space (`own_space`); "" for a network of ours.
     """
 
     network: str
@@ -24,6 +25,7 @@ class Subject:
     words: Words
     axis: tuple[str, ...]
     frozen: bool = False
+    build: str = ""
 
     @property
     def key(self) -> str | None:
@@ -116,10 +118,16 @@ def heads(plan: Any) -> Subject:
     )
 
 
+def own_models(plan: Any) -> Subject:
+    """Returns the subject of `tuning.own_model`; its axes are known once the space is built."""
+    return Subject(network="", settings={}, words=Words(), axis=(), build=plan.build)
+
+
 SUBJECTS: Mapping[str, Callable[[Any], Subject]] = {
     "mnist_width": lambda plan: WIDTH,
     "regularization": regularisers,
     "search": searched,
     "transfer_head": heads,
+    "own_model": own_models,
 }
 """What each command searches, by its name and from its recipe."""

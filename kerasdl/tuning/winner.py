@@ -9,6 +9,7 @@ import msgspec
 
 from kerasdl import files
 from kerasdl.evaluation import metrics
+from kerasdl.models import saved
 from kerasdl.studies.experiment import Context
 from kerasdl.training.ending import StopAfter
 from kerasdl.training.engine import Engine
@@ -66,7 +67,8 @@ def retrain(context: Context, subject: Subject, ranking: Ranking, material: Mate
         if seed == plan.seed:
             finished = material.finish(model, hp)
             with files.atomic_path(path) as temporary:
-                finished.model.save(temporary)
+                names = context.images[0].class_names
+                saved.save(finished.model, temporary, names)
             found["said"] = finished.said
         return found
 

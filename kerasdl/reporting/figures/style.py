@@ -132,6 +132,15 @@ def drawing(
     Yields:
         The figure.
     """
+    with styled(size, title, dataset) as figure:
+        yield figure
+        with files.atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
+
+
+@contextlib.contextmanager
+def styled(size: tuple[float, float], title: str, dataset: DatasetInfo | str) -> Iterator["Figure"]:
+    """Yields an empty figure for notebooks; the arguments are those of `drawing`."""
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -145,8 +154,6 @@ def drawing(
         strip = _heading(figure, title, dataset) / size[1]
         figure.set_layout_engine("constrained", rect=(0.005, 0.0, 0.99, 1.0 - strip))
         yield figure
-        with files.atomic_path(path) as temporary:
-            figure.savefig(temporary, dpi=DPI, format="png", metadata={"Software": None})
 
 
 def _heading(figure: "Figure", title: str, dataset: DatasetInfo | str) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from rich.console import Console
 
 from kerasdl.datasets.dataset import Dataset
-from kerasdl.models import labels, transfer, weights
+from kerasdl.models import transfer, weights
 from kerasdl.studies.building import precision_of_frozen
 from kerasdl.studies.transfer.cached import CachedBase
 from kerasdl.studies.transfer.whole import check
@@ -105,8 +105,7 @@ class Frozen:
         """
         transfer.head_model(model).set_weights(list(head))
         difference = check("winner", model, images, logits, self.precision)
-        whole = labels.with_class_names(model, self._dataset.class_names)
-        return Whole(whole, len(images), difference)
+        return Whole(model, len(images), difference)
 
     def say(self, text: str) -> None:
         """Prints one line."""

@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from kerasdl.terminal import Bar, Part, line_seconds
+from kerasdl.terminal import Bar, Part, has_bars, line_seconds
 from kerasdl.training.forecast import about
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class PassProgress:
     def __enter__(self) -> "PassProgress":
         """Starts the bar."""
         self._started = self._said = time.monotonic()
-        if self._console is not None and self._console.is_terminal:
+        if self._console is not None and has_bars(self._console):
             self._bar = Bar(self._console, self._title, self._count, self._first)
         return self
 

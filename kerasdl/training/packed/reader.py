@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerasdl.models.labels import ClassNames
 from kerasdl.training.packed.chains import INPUT, Kind, Node, penalty
 
 _FUNCTIONS = (
@@ -113,7 +112,7 @@ class Reader:
         if type(layer) is keras.layers.Dropout and rank == 2:
             return self._read_dropout(layer, place)
         flat = type(layer) is keras.layers.Flatten and same and rank == 2
-        if type(layer) in (ClassNames, keras.layers.Identity, keras.layers.InputLayer) or flat:
+        if type(layer) in (keras.layers.Identity, keras.layers.InputLayer) or flat:
             return place
         if type(layer) in (*_FUNCTIONS, keras.layers.Softmax) and rank == 2:
             config = {**layer.get_config(), "name": None}

@@ -2,17 +2,16 @@
 
 kerasdl runs                   # those in runs/, the newest first
 kerasdl runs apps --json       # for programs
+kerasdl runs runs/a runs/b --out compared.html   # chosen ones on one page
 """
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from kerasdl import command_line
-from kerasdl.studies import run_list
 from kerasdl.studies.folder import RUNS
 from kerasdl.studies.run_list import ListedRun
 
@@ -27,9 +26,20 @@ def make_parser() -> command_line.Parser:
         prog="kerasdl runs",
         lists=True,
         description="List the runs in a folder and below it, the newest first: comparisons of "
-        "networks, experiments and searches.",
+        "networks, experiments and searches. --out compares them on one page.",
     )
-    parser.add_argument("folder", nargs="?", metavar="FOLDER", default=str(RUNS), help="(runs)")
+    parser.add_argument(
+        "folders",
+        nargs="*",
+        metavar="FOLDER",
+        default=[str(RUNS)],
+        help="folders of runs, or runs' own (runs)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FILE.html",
+        help="write a page on them: scores, leaders, what differs in their recipes, curves",
+    )
     return parser
 
 
@@ -41,22 +51,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: The arguments; those of the process when None.
 
     Returns:
-        0, or 2 where there is no such folder.
+        0, or 2 where there is no such folder, or nothing to make a page of.
     """
     parser = make_parser()
     options = parser.parse_args(argv)
     # Imported late: --help should not wait for rich.
+    from kerasdl.face.run_list import Runs
     from kerasdl.terminal import show_list
 
     try:
-        found = run_list.find(Path(options.folder))
-    except OSError as error:
+        runs = Runs(*options.folders)
+        notes = [] if options.out is None else [f"Page: {runs.write_page(options.out)}"]
+    except (ValueError, OSError) as error:
         return command_line.fail(parser.prog, error)
+    found = list(runs)
     show_list(
-        lambda: _table(found) if found else f"No runs in {options.folder}",
+        lambda: _table(found) if found else f"No runs in {', '.join(options.folders)}",
         data=[msgspec.to_builtins(run) for run in found],
         names=[run.folder for run in found],
         as_json=options.json,
+        notes=notes,
     )
     return 0
 
