@@ -19,7 +19,7 @@ from kerasdl.reporting.render import render
 from kerasdl.sections import Figure, Section
 
 PARTIAL = "partial: 4434 of 73257"
-VOID = {"meta", "img", "br", "link", "hr"}
+VOID = {"meta", "img", "br", "link", "hr", "input"}
 
 
 class Page(html.parser.HTMLParser):
@@ -113,7 +113,7 @@ def test_readme_starts_with_the_answer_and_quotes_the_table(
     lines = readme.splitlines()
     assert lines[0].startswith("# SVHN")
     assert lines[2] == text.markdown(story.answer(record))
-    assert report.results_table(record) in readme
+    assert tables.results(record).markdown() in readme
     assert story.answer(record) in page.text
     for row in tables.results(record).rows:
         for cell in row:
@@ -129,17 +129,16 @@ def test_the_recipe_in_the_readme_is_the_recipe(zoo: tuple[Path, Record, Page, s
     assert record.dataset.sha256 in readme
 
 
-def test_partial_stands_in_the_same_line_as_figures(
+def test_partial_stands_in_captions_and_in_no_cell(
     zoo: tuple[Path, Record, Page, str],
 ) -> None:
     _, record, page, readme = zoo
     lines = readme.splitlines()
     for one in record.summary:
         accuracy = text.percent_spread(one.test_accuracy)
-        holders = [i for i, line in enumerate(lines) if accuracy in line and line[:1] == "|"]
+        holders = [line for line in lines if accuracy in line and line[:1] == "|"]
         assert holders
-        for i in holders:
-            assert PARTIAL in lines[i]
+        assert not any(PARTIAL in line for line in holders)
     for start in ("Data: ", "Ours: ", "Differences of mean test accuracy "):
         (line,) = [line for line in lines if line.startswith(start)]
         assert PARTIAL in line
@@ -218,7 +217,9 @@ def test_synthetic_and_interrupted_cannot_be_overlooked(tmp_path: Path) -> None:
         assert "Reported" not in shown
         assert "squeezenet" not in shown
     rows = [line for line in readme.splitlines() if re.match(r"\| \**(LeNet|ResNet)", line)]
-    assert any("SYNTHETIC" in line for line in rows)
+    assert not any("SYNTHETIC" in line for line in rows)
+    (line,) = [line for line in readme.splitlines() if line.startswith("Data: ")]
+    assert "synthetic" in line.lower()
 
 
 def test_many_classes_stay_out_of_the_readme(tmp_path: Path) -> None:
@@ -278,3 +279,63 @@ def test_the_target_of_a_picture_is_its_file():
     section = Section(title="t", figures=[figure])
     text = render("sections.md.jinja", {"sections": [section]})
     assert r"![a\_b](figures/fashion_mnist-a%20b.png)" in text
+
+
+def test_chance_and_who_is_no_better_are_said() -> None:
+    record = fakes.make(models=("lenet5", "smallnet"), seeds=2, images=200)[0]
+    counts = [110, *[10] * 9]
+    said = story.chance(record, counts)
+    name = record.dataset.class_names[0]
+    assert said.startswith(
+        "Guessing is right for 10.00 % of the test images, always answering the "
+    )
+    assert f"commonest class, {name}, for 55.00 %." in said
+    low = [
+        msgspec.structs.replace(
+            one, test_accuracy=msgspec.structs.replace(one.test_accuracy, mean=mean)
+        )
+        for one, mean in zip(record.summary, (0.58, 0.9), strict=True)
+    ]
+    told = story.chance(msgspec.structs.replace(record, summary=low), counts)
+    assert told.endswith("LeNet-5 does no better than that.")
+    both = [msgspec.structs.replace(one, test_accuracy=low[0].test_accuracy) for one in low]
+    told = story.chance(msgspec.structs.replace(record, summary=both), counts)
+    assert told.endswith("LeNet-5 and SmallNet do no better than that.")
+
+
+def test_who_was_still_improving_is_said() -> None:
+    record = fakes.make(models=("lenet5", "smallnet"), seeds=2, images=50)[0]
+
+    def with_losses(**losses: list[list[float]]) -> Record:
+        runs = [
+            msgspec.structs.replace(run, history={"val_loss": losses[run.model][run.seed]})
+            for run in record.runs
+        ]
+        return msgspec.structs.replace(record, runs=runs)
+
+    falling, risen = [3.0, 2.0, 1.0], [3.0, 1.0, 2.0]
+    said = story.unfinished(with_losses(lenet5=[falling, falling], smallnet=[falling, risen]))
+    assert said.startswith("LeNet-5 was still improving when the training ended")
+    said = story.unfinished(with_losses(lenet5=[risen, risen], smallnet=[falling, risen]))
+    assert said.startswith("No model was still improving")
+    assert not story.unfinished(with_losses(lenet5=[[1.0]] * 2, smallnet=[[]] * 2))
+
+
+def test_what_comes_next_has_the_runs_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record, images, predictions = fakes.make(models=("lenet5",), seeds=1, images=50)
+    folder = Path("runs") / "my run"
+    report.write_report(folder, record, test_images=images, predictions=predictions)
+    assert "comes next" not in (folder / "README.md").read_text()
+    (folder / "models").mkdir()
+    report.write_report(folder, record, test_images=images, predictions=predictions)
+    for page in ("README.md", "report.html"):
+        shown = (folder / page).read_text().replace("&#39;", "'")
+        assert "kerasdl predict photos/ --run 'runs/my run'" in shown
+        assert "kerasdl export 'runs/my run' --to saved_models" in shown
+        assert str(tmp_path) not in shown
+    record = msgspec.structs.replace(record, status="interrupted")
+    report.write_report(folder, record, test_images=images, predictions=predictions)
+    assert "comes next" not in (folder / "README.md").read_text()

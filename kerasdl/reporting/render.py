@@ -11,6 +11,9 @@ from kerasdl.reporting import story, text
 
 TEMPLATES = Path(__file__).parent / "templates"
 
+PHOTOGRAPHS = "errors", "gradcam", "maps", "samples", "neighbours"
+"""What figures are called that show images, whose colours stay as they are in the dark."""
+
 
 def render(name: str, content: Mapping[str, Any]) -> str:
     """Returns a template filled in; what is no Markdown or HTML is escaped."""
@@ -35,6 +38,7 @@ def render(name: str, content: Mapping[str, Any]) -> str:
     environment.filters["fence"] = lambda code, language="": markupsafe.Markup(
         text.fence(code, language)
     )
+    environment.globals["photographs"] = lambda file: any(word in file for word in PHOTOGRAPHS)
     # The target of a link: a backslash before "_" is right there, but few readers know it.
     environment.filters["target"] = lambda path: markupsafe.Markup(urllib.parse.quote(path))
     environment.filters["code"] = lambda code: markupsafe.Markup(text.code(code))

@@ -1,5 +1,7 @@
 """Writes the report of a run folder: figures, tables, README.md and report.html."""
 
+import contextlib
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +49,7 @@ def write_report(
     folder = Path(folder)
     pictures = illustrate(folder, record, test_images, predictions)
     _write_csv(folder, record)
-    content = _content(record, predictions, pictures)
+    content = _content(folder, record, predictions, pictures)
     files.write_text(folder / "README.md", render.render("README.md.jinja", content))
     drawn = [one.file for one in pictures]
     drawn += [one.file for one in sections.inlined(record.sections)]
@@ -106,7 +108,18 @@ def _write_csv(folder: Path, record: Record) -> None:
         files.write_text(folder / name, frame.to_csv(index=False, lineterminator="\n"))
 
 
-def _content(record: Record, predictions: Predictions, pictures: list[Picture]) -> dict[str, Any]:
+def _place(folder: Path, record: Record) -> str:
+    """Returns the run folder as a command takes it; "" where it has no models to go on with."""
+    if record.status != "complete" or not (folder / "models").is_dir():
+        return ""
+    with contextlib.suppress(ValueError):
+        folder = folder.resolve().relative_to(Path.cwd())
+    return shlex.quote(str(folder))
+
+
+def _content(
+    folder: Path, record: Record, predictions: Predictions, pictures: list[Picture]
+) -> dict[str, Any]:
     counts = np.bincount(predictions.labels, minlength=predictions.num_classes).tolist()
     order = tables.ranked(record)
     subject = (
@@ -117,7 +130,12 @@ def _content(record: Record, predictions: Predictions, pictures: list[Picture]) 
         "title": f"{text.plain(record.dataset.title)}: {subject}",
         "answer": story.answer(record),
         "label": story.label(record.dataset),
-        "notes": [text.plain(note) for note in record.dataset.notes],
+        "notes": [
+            *(text.plain(note) for note in record.dataset.notes),
+            *([story.chance(record, counts), story.unfinished(record)] if record.runs else []),
+            story.together(record),
+        ],
+        "place": _place(folder, record),
         "banners": story.banners(record),
         "synthetic": record.dataset.source == "synthetic",
         "results": tables.results(record) if record.runs else None,

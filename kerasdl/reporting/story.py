@@ -1,5 +1,8 @@
 """What a report says in sentences: the answer first, and what must not be overlooked."""
 
+import math
+from collections.abc import Sequence
+
 from kerasdl.evaluation.statistics import best
 from kerasdl.record import DatasetInfo, Record
 from kerasdl.reporting import text
@@ -54,6 +57,59 @@ def _score(model: Model) -> str:
     spread = model.summary.test_accuracy
     seeds = f"mean ± standard deviation of {spread.n} seeds" if spread.n > 1 else "one seed"
     return f"{text.percent_spread(spread)} % ({seeds})"
+
+
+def chance(record: Record, counts: Sequence[int]) -> str:
+    """Returns what guessing earns on the test images, and which models earn no more.
+
+    Args:
+        record: The record.
+        counts: Test images per class.
+    """
+    total, commonest = sum(counts), max(range(len(counts)), key=lambda place: counts[place])
+    share = counts[commonest] / total
+    name = text.plain(record.dataset.class_names[commonest])
+    # Two standard errors of a share of so many images.
+    beyond = share + 2 * math.sqrt(share * (1 - share) / total)
+    poor = [one.title for one in models(record) if one.summary.test_accuracy.mean <= beyond]
+    said = (
+        f"Guessing is right for {text.percent(1 / len(counts))} % of the test images, always "
+        f"answering the commonest class, {name}, for {text.percent(share)} %."
+    )
+    if poor:
+        verb = "does" if len(poor) == 1 else "do"
+        said += f" {text.listing(poor)} {verb} no better than that."
+    return said
+
+
+def unfinished(record: Record) -> str:
+    """Returns which models were still improving when their training ended; "" where unknown."""
+    losses = {
+        one.title: [run.history.get("val_loss", []) for run in one.runs] for one in models(record)
+    }
+    known = {title: seeds for title, seeds in losses.items() if all(len(one) > 1 for one in seeds)}
+    if not known:
+        return ""
+    rising = [
+        title
+        for title, seeds in known.items()
+        if all(min(range(len(one)), key=one.__getitem__) == len(one) - 1 for one in seeds)
+    ]
+    if not rising:
+        return "No model was still improving in every seed when its training ended."
+    was = "was" if len(rising) == 1 else "were"
+    return (
+        f"{text.listing(rising)} {was} still improving when the training ended: in every seed the "
+        "validation loss was lowest in the last epoch. More --epochs may give more."
+    )
+
+
+def together(record: Record) -> str:
+    """Returns whose training times are shares; "" for nobody's."""
+    shared = [one.title for one in models(record) if any(run.stacked for run in one.runs)]
+    if not shared:
+        return ""
+    return f"{text.listing(shared)} were trained together: train time and images/s are shares."
 
 
 def banners(record: Record) -> list[tuple[str, str]]:

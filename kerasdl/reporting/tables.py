@@ -111,12 +111,18 @@ def _epochs(runs: Sequence[Run]) -> str:
     return str(low) if low == high else f"{low}\u2013{high}"
 
 
-def results(record: Record) -> Table:
-    """Returns the results, best model first; the best and those tied with it in bold."""
+def results(record: Record, *, quoted: bool = False) -> Table:
+    """Returns the results, best model first; the best and those tied with it in bold.
+
+    Args:
+        record: The record.
+        quoted: Whether it stands apart from a caption with the data's label, which then has a
+            column where the data are partial or synthetic.
+    """
     rows, strong = [], set()
     winner = best(record.runs, record.comparisons)
     top = {winner.name, *winner.tied} if winner else set()
-    extra = caveat(record.dataset)
+    extra = caveat(record.dataset) if quoted else ""
     for i, model in enumerate(ranked(record)):
         summary = model.summary
         if model.name in top:
@@ -160,7 +166,7 @@ def results(record: Record) -> Table:
 
 def brief_table(record: Record) -> str:
     """Returns the main figures of a record as a Markdown table, for a page that quotes several."""
-    whole = results(record)
+    whole = results(record, quoted=True)
     wanted = ["Model", "Test accuracy, %", "Data", "Parameters", "Epochs", "Train time"]
     columns = [whole.header.index(title) for title in wanted if title in whole.header]
     chosen = Table(
@@ -174,7 +180,7 @@ def brief_table(record: Record) -> str:
 
 def results_table(record: Record) -> str:
     """Returns the results as a Markdown table, to be shown wherever the record is quoted."""
-    return results(record).markdown()
+    return results(record, quoted=True).markdown()
 
 
 def reported(record: Record) -> Table | None:
@@ -187,7 +193,6 @@ def reported(record: Record) -> Table | None:
         return None
     ours = {model.summary.model: model for model in reversed(models(record))}
     reports = list(dict.fromkeys(one.report for one in record.reported))
-    extra = caveat(record.dataset)
     rows = []
     for name in dict.fromkeys(one.model for one in record.reported):
         cells = [
@@ -202,7 +207,6 @@ def reported(record: Record) -> Table | None:
         mine = text.NOTHING
         if name in ours:
             mine = text.percent_spread(ours[name].summary.test_accuracy)
-            mine += f" ({extra})" if extra else ""
         rows.append([ours[name].title if name in ours else text.plain(name), mine, *cells])
     header = ["Test accuracy, %", "Ours", *(f"Reported ({report})" for report in reports)]
     return Table(header=header, rows=rows)
